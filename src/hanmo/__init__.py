@@ -1,0 +1,33 @@
+"""hanmo 翰墨: the whole life of a language model, in Chinese and English."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hanmo.stories.quickstart import quickstart
+    from hanmo.stories.train import train
+    from hanmo.tasks.language_model import load
+
+__all__ = ["__version__", "load", "quickstart", "train"]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "load": "hanmo.tasks.language_model",
+    "quickstart": "hanmo.stories.quickstart",
+    "train": "hanmo.stories.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # torch takes over a second to import: only what is asked for is loaded
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'hanmo' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,5 @@
+"""Ids to (inputs, labels)."""
+
+from __future__ import annotations
+
+__all__: list[str] = []

@@ -1,0 +1,70 @@
+"""`hanmo`: the list of verbs. A verb's module is imported only when it is asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+__all__ = ["VERBS", "main"]
+
+VERBS: dict[str, tuple[str, str]] = {
+    "quickstart": ("hanmo.cli.quickstart:quickstart", "Real text → tokenizer → GPT → report, in minutes, no downloads."),
+    "train": ("hanmo.cli.train:train", "Run a recipe: from raw text to a trained, evaluated model directory."),
+    "generate": ("hanmo.cli.generate:generate", "Continue a prompt."),
+    "chat": ("hanmo.cli.chat:chat", "Talk to a model in the terminal."),
+    "score": ("hanmo.cli.score:score", "Log-probabilities and bits per byte of a text."),
+    "report": ("hanmo.cli.report:report", "Write the report of a run again, in English or Chinese."),
+    "doctor": ("hanmo.cli.doctor:doctor", "Versions, processor, accelerators, extras, and what to do about them."),
+}
+"""Verb → (where its function lives, one line of help)."""
+
+_INTERRUPTED = 130
+_FAILED, _WRONG_USE = 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    from cyclopts import App, CycloptsError
+
+    from hanmo import __version__
+
+    app = App(
+        name="hanmo",
+        help="翰墨: the whole life of a language model, in Chinese and English.",
+        version=__version__,
+        help_format="plaintext",
+    )
+    for name, (home, summary) in VERBS.items():
+        app.command(home, name=name, help=summary)
+    try:
+        result = app(
+            list(sys.argv[1:] if arguments is None else arguments),
+            exit_on_error=False, print_error=True, result_action="return_value",
+        )  # fmt: skip
+    except CycloptsError:
+        return _WRONG_USE
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # the reader of our output went away (| head): not a failure of ours, and nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _explain(error)
+    return result if isinstance(result, int) and not isinstance(result, bool) else 0
+
+
+def _explain(error: Exception) -> int:
+    """Print one clear message; a bug of ours keeps its traceback."""
+    from hanmo.core.errors import HanmoError
+
+    if isinstance(error, HanmoError):
+        print(f"hanmo: {error}", file=sys.stderr)
+        return error.exit_code
+    import traceback
+
+    traceback.print_exc()
+    print("hanmo: this is a bug in hanmo; please report it with the lines above", file=sys.stderr)
+    return _FAILED

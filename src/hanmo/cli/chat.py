@@ -1,0 +1,126 @@
+"""`hanmo chat MODEL`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hanmo.tasks.language_model import LanguageModel
+
+__all__ = ["chat"]
+
+_HELP = "/reset starts again, /quit (or Ctrl-D) leaves; Ctrl-C stops an answer."
+
+
+def chat(
+    model: Path,
+    *,
+    system: str | None = None,
+    max_new_tokens: int = 200,
+    temperature: float = 0.8,
+    top_p: float | None = 0.95,
+    repetition_penalty: float = 1.1,
+    seed: int | None = None,
+) -> int:
+    """Talk to a model in the terminal; a base model continues what you write.
+
+    Parameters
+    ----------
+    model:
+        A model directory (runs/NAME/model).
+    system:
+        System message, for models with a chat template.
+    max_new_tokens:
+        Longest answer, in tokens.
+    temperature:
+        0 is greedy; below 1 safer, above 1 wilder.
+    top_p:
+        Keep the most likely tokens that hold this probability (nucleus).
+    repetition_penalty:
+        Above 1 discourages tokens already in the text.
+    seed:
+        The same seed gives the same answers.
+    """
+    from hanmo.core.errors import HanmoError
+    from hanmo.core.progress import say
+    from hanmo.tasks.language_model import load
+
+    lm = load(model)
+    settings: dict[str, Any] = {
+        "max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p,
+        "repetition_penalty": repetition_penalty, "seed": seed,
+    }  # fmt: skip
+    templated = lm.tokenizer.chat_template is not None
+    if templated:
+        say(f"Chat with {model}. {_HELP}")
+    else:
+        say(f"{model} is a base model without a chat template: it continues what you write. {_HELP}")
+        if system is not None:
+            say("(--system has no effect on a base model)")
+    conversation = _Conversation(lm, templated, system, settings)
+    while True:
+        try:
+            line = input("> " if sys.stdin.isatty() else "")
+        except (EOFError, KeyboardInterrupt):
+            print()
+            return 0
+        if line.strip() in ("/quit", "/exit"):
+            return 0
+        if line.strip() == "/reset":
+            conversation.reset()
+            say("(started again)")
+            continue
+        if not line.strip():
+            continue
+        try:
+            for piece in conversation.answer(line):
+                print(piece, end="", flush=True)
+        except KeyboardInterrupt:
+            say("\n(stopped)")
+        except HanmoError as error:
+            say(f"hanmo: {error}")
+        print(flush=True)
+
+
+class _Conversation:
+    """What has been said so far, cut from the front when the context is full."""
+
+    def __init__(self, lm: LanguageModel, templated: bool, system: str | None, settings: dict[str, Any]):
+        self.lm, self.templated, self.system, self.settings = lm, templated, system, settings
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything but the system message."""
+        self.text = ""
+        self.messages: list[dict[str, str]] = [{"role": "system", "content": self.system}] if self.system and self.templated else []
+
+    def answer(self, line: str) -> Iterator[str]:
+        """Stream the answer to a line, and remember both (also of an answer that was stopped)."""
+        said: list[str] = []
+        if self.templated:
+            self.messages.append({"role": "user", "content": line})
+            pieces = self.lm.stream_chat(self.messages, **self.settings)
+        else:
+            self.text = self._recent(self.text + line)
+            pieces = self.lm.stream(self.text, **self.settings)
+        try:
+            for piece in pieces:
+                said.append(piece)
+                yield piece
+        finally:
+            if self.templated:
+                self.messages.append({"role": "assistant", "content": "".join(said)})
+            else:
+                self.text += "".join(said) + "\n"
+
+    def _recent(self, text: str) -> str:
+        """The end of the text that leaves half of the context for the answer."""
+        keep = max(1, self.lm.config.max_len // 2)
+        ids = self.lm.tokenizer.encode(text)
+        if len(ids) <= keep:
+            return text
+        # a cut inside a character would leave a broken one at the front
+        return self.lm.tokenizer.decode(ids[-keep:]).lstrip("\ufffd")

@@ -1,0 +1,81 @@
+"""`hanmo generate MODEL PROMPT`."""
+
+from __future__ import annotations
+
+import json as json_library
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+__all__ = ["generate"]
+
+
+def generate(
+    model: Path,
+    prompt: str = "",
+    *,
+    max_new_tokens: int = 200,
+    temperature: float = 0.8,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    min_p: float | None = None,
+    repetition_penalty: float = 1.0,
+    seed: int | None = None,
+    stop: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    n: int = 1,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Continue a prompt.
+
+    Parameters
+    ----------
+    model:
+        A model directory (runs/NAME/model).
+    prompt:
+        The beginning of the text; "-" reads standard input.
+    max_new_tokens:
+        Longest continuation, in tokens.
+    temperature:
+        0 is greedy; below 1 safer, above 1 wilder.
+    top_k:
+        Keep the k most likely tokens.
+    top_p:
+        Keep the most likely tokens that hold this probability (nucleus).
+    min_p:
+        Keep tokens at least this likely relative to the most likely one.
+    repetition_penalty:
+        Above 1 discourages tokens already in the text.
+    seed:
+        The same seed gives the same text.
+    stop:
+        End before this string; may be given several times.
+    n:
+        Number of samples.
+    json:
+        Print JSON: prompt, texts and settings.
+    """
+    from hanmo.tasks.language_model import load
+
+    if prompt == "-":
+        prompt = sys.stdin.read()
+    settings: dict[str, Any] = {
+        "max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p,
+        "repetition_penalty": repetition_penalty, "seed": seed, "stop": stop,
+    }  # fmt: skip
+    lm = load(model)
+    if json or n > 1:
+        texts = lm.generate(prompt, n=n, **settings)
+        texts = [texts] if isinstance(texts, str) else texts
+        if json:
+            print(json_library.dumps({"prompt": prompt, "texts": texts, "settings": settings}, ensure_ascii=False))
+        else:
+            for number, text in enumerate(texts, 1):
+                print(f"--- {number} ---\n{prompt}{text}")
+        return 0
+    print(prompt, end="", flush=True)
+    for piece in lm.stream(prompt, **settings):
+        print(piece, end="", flush=True)
+    print()
+    return 0

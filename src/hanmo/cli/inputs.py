@@ -1,0 +1,32 @@
+"""Text that a verb takes as an argument, a file, or standard input."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from hanmo.core.errors import ConfigError, DataError
+
+__all__ = ["read_text_argument"]
+
+
+def read_text_argument(text: str | None, file: Path | None) -> str:
+    """The text given, or the decoded contents of `file`, or standard input.
+
+    Raises:
+        ConfigError: if both are given or the file does not exist.
+        DataError: if there is nothing in it.
+    """
+    from hanmo.text.encoding import decode_bytes
+
+    if text is not None and file is not None:
+        raise ConfigError("a text and --file were both given", remedy="Give one of them.")
+    if text is None:
+        try:
+            data = file.read_bytes() if file is not None else sys.stdin.buffer.read()
+        except OSError as error:
+            raise ConfigError(f"cannot read this file ({error.strerror})", where=file) from error
+        text = decode_bytes(data).text
+    if not text:
+        raise DataError("the text is empty", where=file or "standard input")
+    return text

@@ -1,0 +1,263 @@
+"""One reader per kind of file: bytes to texts, in bounded memory.
+
+Files up to `BLOCK_BYTES` are decoded whole, with every check of `hanmo.text.encoding`. A larger file is decoded
+as a stream in the encoding of its first block; invalid sequences further on are removed.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import itertools
+import json
+import statistics
+import tokenize
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from hanmo.core.errors import MissingExtraError
+from hanmo.corpora.documents import Skipped
+from hanmo.corpora.pieces import cut_stream
+from hanmo.corpora.settings import CorpusSettings
+from hanmo.text.encoding import decode, detect_encoding
+
+__all__ = ["BLOCK_BYTES", "Text", "read_csv", "read_html", "read_jsonl", "read_plain", "read_python", "read_whole"]
+
+BLOCK_BYTES = 16 * 2**20
+"""Bytes read at a time."""
+_MAX_LINE_CHARS = 8_000_000
+"""Longest row of a .jsonl or .csv file, in characters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A text found in a file, before it has become a document."""
+
+    text: str
+    part: str = ""
+    """Which part of the file: "" (all of it), "3" (row, line or piece 3)."""
+    alone: bool = True
+    """Whether it stands for itself, or belongs together with the other texts of its file (pieces of one book)."""
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+class _Blocks:
+    """Decoded blocks of a byte stream; `encoding` is known once the first block is there."""
+
+    def __init__(self, stream: IO[bytes]):
+        self.stream, self.encoding = stream, ""
+        self.first = self._start()
+
+    def _start(self) -> str:
+        data = self.stream.read(BLOCK_BYTES)
+        if len(data) < BLOCK_BYTES:
+            decoded = decode(data)
+            self.encoding, self.decoder = decoded.encoding, None
+            return decoded.text
+        self.encoding = "utf-8" if (name := detect_encoding(data)) == "ascii" else name
+        self.decoder = codecs.getincrementaldecoder("cp950" if name == "big5" else self.encoding)("replace")
+        return self.decoder.decode(data).replace("\ufffd", "").removeprefix("\ufeff")
+
+    def __iter__(self) -> Iterator[str]:
+        yield self.first
+        self.first = ""
+        if self.decoder is not None:
+            while data := self.stream.read(BLOCK_BYTES):
+                yield self.decoder.decode(data).replace("\ufffd", "")
+            yield self.decoder.decode(b"", final=True).replace("\ufffd", "")
+
+
+def read_plain(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator[Text | Skipped]:
+    """Read a .txt file: one document, one per line, or the pieces of a book (`CorpusSettings.lines`)."""
+    blocks = _Blocks(stream)
+    meta = {"encoding": blocks.encoding}
+    if settings.lines == "document" or (settings.lines == "auto" and _lines_are_documents(blocks.first)):
+        for number, line in _lines(blocks):
+            if line is None:
+                yield Skipped(source=f"{name}:{number}", reason="line too long")
+            elif line.strip():
+                yield Text(text=line, part=str(number), meta=meta)
+        return
+    yield from _pieces(blocks, settings.piece_chars, settings, meta)
+
+
+def _lines_are_documents(text: str) -> bool:
+    """Whether each line is a document: no blank lines, no indents, long lines of very different lengths.
+
+    Hard-wrapped books have lines of nearly one length; books with a line per paragraph indent it or leave blank
+    lines between.
+    """
+    lines = text[:2_000_000].split("\n")[:5_000]
+    if len(lines) > 1:
+        lines.pop()  # the end of the sample, or the nothing behind the last line end
+    lengths = sorted(len(line) for line in lines if line.strip())
+    if len(lengths) < 20 or len(lengths) < 0.99 * len(lines):
+        return False
+    indented = sum(line[:1] in " \t\u3000" for line in lines)
+    spread = lengths[len(lengths) * 19 // 20] / max(statistics.median(lengths), 1)
+    return statistics.median(lengths) >= 60 and indented < 0.05 * len(lines) and spread >= 1.25
+
+
+def _pieces(blocks: Iterable[str], size: int, settings: CorpusSettings, meta: dict[str, Any]) -> Iterator[Text]:
+    pieces = cut_stream(blocks, piece_chars=size, max_chars=settings.max_document_chars)
+    first = next(pieces, "")
+    second = next(pieces, None)
+    if second is None:
+        yield Text(text=first, meta=meta)
+        return
+    for number, piece in enumerate(itertools.chain((first, second), pieces), 1):
+        yield Text(text=piece, part=str(number), alone=False, meta=meta)
+
+
+def read_whole(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator[Text | Skipped]:
+    """Read a file that is one document (.md, .rst); only one longer than the limit is cut."""
+    blocks = _Blocks(stream)
+    yield from _pieces(blocks, settings.max_document_chars * 2 // 3, settings, {"encoding": blocks.encoding})
+
+
+def read_python(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator[Text | Skipped]:
+    """Read Python source in the encoding that it declares (PEP 263), else in the one that fits."""
+    data = stream.read(BLOCK_BYTES)
+    if len(data) == BLOCK_BYTES:
+        yield Skipped(source=name, reason="Python source too large")
+        return
+    try:
+        name_in_file, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        text = data.decode(name_in_file)
+        declared = codecs.lookup(name_in_file).name.removesuffix("-sig")
+        if "\0" in text:
+            raise SyntaxError("NUL")
+    except (SyntaxError, UnicodeDecodeError, LookupError):
+        decoded = decode(data)
+        text, declared = decoded.text, decoded.encoding
+    size = settings.max_document_chars * 2 // 3
+    yield from _pieces([text], size, settings, {"encoding": declared})
+
+
+def read_html(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator[Text | Skipped]:
+    """Read the main text of an HTML page with trafilatura (Barbaresi, 2021).
+
+    Raises:
+        MissingExtraError: if trafilatura is not installed.
+    """
+    try:
+        import trafilatura
+    except ImportError as error:
+        raise MissingExtraError("trafilatura", "corpus", "reading .html files") from error
+    data = stream.read(BLOCK_BYTES)
+    if len(data) == BLOCK_BYTES:
+        yield Skipped(source=name, reason="HTML page too large")
+        return
+    decoded = decode(data)
+    text = trafilatura.extract(decoded.text, include_comments=False) if decoded.text.strip() else None
+    if not text:
+        yield Skipped(source=name, reason="no main text found in this HTML page")
+        return
+    yield from _pieces([text], settings.max_document_chars * 2 // 3, settings, {"encoding": decoded.encoding})
+
+
+def read_jsonl(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator[Text | Skipped]:
+    """Read JSON Lines: the string under `settings.text_key` of each row; rows without are skipped, by line."""
+    key = settings.text_key
+    blocks = _Blocks(stream)
+    for number, line in _lines(blocks):
+        where = f"{name}:{number}"
+        if line is None:
+            yield Skipped(source=where, reason="row too long")
+            continue
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            yield Skipped(source=where, reason="row is not valid JSON")
+            continue
+        if not isinstance(row, dict):
+            yield Skipped(source=where, reason=f"row is no JSON object but {type(row).__name__}")
+        elif not isinstance(row.get(key), str):
+            problem = "is missing" if key not in row else "is no string"
+            yield Skipped(source=where, reason=f"{key!r} {problem}; found keys {sorted(map(str, row))[:8]}")
+        else:
+            inner = row.get("meta")
+            group = inner.get("group") if isinstance(inner, dict) else None
+            meta: dict[str, Any] = {"encoding": blocks.encoding}
+            if isinstance(group, str):
+                meta["group"] = f"{name}:{group}"
+            if isinstance(row.get("id"), str | int):
+                meta["original_id"] = row["id"]
+            yield Text(text=row[key], part=str(number), meta=meta)
+
+
+def read_csv(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator[Text | Skipped]:
+    """Read a .csv file: the column named `settings.text_key`, else the only, else the longest column."""
+    blocks = _Blocks(stream)
+    lines = (line if line is not None else "" for _, line in _lines(blocks, keep_ends=True))
+    head = blocks.first[:100_000]
+    delimiter = max(",\t;|", key=lambda mark: head.split("\n", 1)[0].count(mark))
+    old_limit = csv.field_size_limit(_MAX_LINE_CHARS)
+    try:
+        reader = csv.reader(lines, delimiter=delimiter)
+        rows: list[tuple[int, list[str]]] = []
+        column: int | None = None
+        while True:
+            start = reader.line_num + 1
+            try:
+                row = next(reader, None)
+            except csv.Error as error:
+                yield Skipped(source=f"{name}:{start}", reason=f"row is not valid CSV ({error})")
+                continue
+            if column is None:
+                if row is not None and len(rows) < 100:
+                    rows.append((start, row))
+                    continue
+                column, skip_first = _text_column([cells for _, cells in rows], settings.text_key)
+                for number, cells in rows[1 if skip_first else 0 :]:
+                    yield from _csv_text(cells, column, name, number, blocks.encoding)
+            if row is None:
+                return
+            yield from _csv_text(row, column, name, start, blocks.encoding)
+    finally:
+        csv.field_size_limit(old_limit)
+
+
+def _csv_text(cells: list[str], column: int, name: str, number: int, encoding: str) -> Iterator[Text | Skipped]:
+    if len(cells) > column:
+        yield Text(text=cells[column], part=str(number), meta={"encoding": encoding})
+    elif cells:
+        yield Skipped(source=f"{name}:{number}", reason="row has no text column")
+
+
+def _text_column(rows: list[list[str]], text_key: str) -> tuple[int, bool]:
+    """Index of the text column, and whether the first row is a header."""
+    if not rows:
+        return 0, False
+    header = [cell.strip().lstrip("\ufeff") for cell in rows[0]]
+    if text_key in header:
+        return header.index(text_key), True
+    columns = range(len(header))
+    # Distinct values only: a column of a few long labels is no text.
+    sums = [sum(map(len, {row[column] for row in rows[1:] if len(row) > column})) for column in columns]
+    column = max(columns, key=lambda item: sums[item], default=0)
+    if len(rows) < 2 or not header:
+        return column, False
+    mean = sum(len(row[column]) for row in rows[1:] if len(row) > column) / (len(rows) - 1)
+    is_header = all(len(cell) <= 40 and not cell.replace(".", "").isdigit() for cell in header)
+    return column, is_header and len(set(header)) == len(header) and len(header[column]) < 0.5 * mean
+
+
+def _lines(blocks: Iterable[str], *, keep_ends: bool = False) -> Iterator[tuple[int, str | None]]:
+    """Lines with their numbers, over block borders; None for one that is too long to hold."""
+    number, rest, overlong = 1, "", False
+    for block in blocks:
+        lines = (rest + block).split("\n")
+        rest = lines.pop()
+        for line in lines:
+            overlong = overlong or len(line) > _MAX_LINE_CHARS
+            yield number, None if overlong else line + "\n" if keep_ends else line
+            number, overlong = number + 1, False
+        if len(rest) > _MAX_LINE_CHARS:
+            rest, overlong = "", True
+    if rest or overlong:
+        yield number, None if overlong else rest

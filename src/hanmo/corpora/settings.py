@@ -1,0 +1,42 @@
+"""Settings of a corpus build."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from hanmo.core.settings import Settings
+
+__all__ = ["CorpusSettings"]
+
+
+class CorpusSettings(Settings):
+    """How documents are read, cleaned, deduplicated and split."""
+
+    text_key: str = "text"
+    """Key of the text in .jsonl rows; also the column of .csv files where it has this name."""
+    lines: Literal["auto", "document", "file"] = "auto"
+    """What a .txt file is: one document per line, one document, or told by the look of its lines."""
+    piece_chars: int = Field(default=20_000, ge=200)
+    """Length, in characters, of the pieces that a long .txt file (a book) is cut into, at blank lines."""
+    max_document_chars: int = Field(default=1_000_000, ge=1_000)
+    """Longest document, in characters; a longer one is cut at paragraph, line or sentence ends."""
+    max_file_bytes: int = Field(default=512 * 2**20, ge=1)
+    """Largest file that is read, in bytes (after decompression); a larger one is skipped, with a reason."""
+    max_gzip_ratio: float = Field(default=200.0, gt=1)
+    """Largest ratio of decompressed to compressed bytes, once past the first megabyte; more is a bomb."""
+    repair_mojibake: bool = True
+    """Turn back text that was decoded in a wrong encoding."""
+    quality_filters: bool = True
+    """Drop documents that are too short, mostly symbols, repetitive or encoded binary data."""
+    near_duplicates: bool = True
+    """Remove near-duplicates besides exact ones."""
+    near_duplicate_threshold: float = Field(default=0.8, gt=0.5, le=1.0)
+    """Jaccard similarity of shingle sets from which two documents are near-duplicates."""
+    heldout_share: float = Field(default=0.05, gt=0, lt=0.5)
+    """Share of the characters that is held out, at least one group of documents."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the split."""
+    min_chars: int = Field(default=20_000, ge=1)
+    """Smallest corpus, in characters after cleaning, that is accepted."""

@@ -1,0 +1,189 @@
+"""Files to documents: walk a folder in a fixed order and read each kind of file with its reader.
+
+What a document is: a file, except rows of .jsonl and .csv, lines of a .txt that has one document per line, and the
+pieces of long files. Pieces of one file carry the same group, so that a split keeps a book on one side; only when
+a corpus has too few files for that does `hanmo.corpora.splits` cut books into contiguous stretches.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import stat
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from hanmo.core.errors import DataError, FormatError, MissingExtraError
+from hanmo.corpora.documents import Document, Skipped
+from hanmo.corpora.pieces import cut_text
+from hanmo.corpora.readers import Text, read_csv, read_html, read_jsonl, read_plain, read_python, read_whole
+from hanmo.corpora.settings import CorpusSettings
+
+__all__ = ["KINDS", "SourceFile", "list_files", "read_file"]
+
+Reader = Callable[[IO[bytes], str, CorpusSettings], Iterator[Text | Skipped]]
+
+KINDS: dict[str, Reader] = {
+    ".txt": read_plain,
+    ".md": read_whole,
+    ".rst": read_whole,
+    ".py": read_python,
+    ".html": read_html,
+    ".htm": read_html,
+    ".jsonl": read_jsonl,
+    ".csv": read_csv,
+}
+"""File endings that are read, each also with .gz behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file to read and the name it has in the corpus."""
+
+    path: Path
+    name: str
+
+    @property
+    def kind(self) -> str:
+        """File ending in lower case, without .gz."""
+        name = self.path.name.lower().removesuffix(".gz")
+        return os.path.splitext(name)[1]
+
+
+def list_files(source: str | Path, *, exclude: Path | None = None) -> tuple[list[SourceFile], list[Skipped]]:
+    """Find the files of a folder (or take one file), sorted by name.
+
+    Links are followed, but no folder is entered twice, so loops end. Hidden files and folders, other kinds and
+    the folder `exclude` (where the corpus is written) are counted as skipped.
+
+    Raises:
+        DataError: if there is nothing at `source`, or it cannot be listed.
+    """
+    source = Path(source)
+    try:
+        is_folder = stat.S_ISDIR(source.stat().st_mode)
+    except OSError as error:
+        raise DataError(
+            f"cannot read this source of documents ({error.strerror})", where=source, remedy="Check the path."
+        ) from error
+    if not is_folder:
+        file = SourceFile(source, source.name)
+        if file.kind not in KINDS:
+            raise DataError(
+                f"unknown kind of file {file.kind!r}", where=source, remedy=f"Known kinds: {_known_kinds()}."
+            )
+        return [file], []
+    files: list[SourceFile] = []
+    skipped: list[Skipped] = []
+    _walk(source, "", files, skipped, set(), exclude.resolve() if exclude is not None else None)
+    return files, skipped
+
+
+def _known_kinds() -> str:
+    return ", ".join(KINDS) + ", each also as .gz"
+
+
+def _walk(
+    folder: Path,
+    prefix: str,
+    files: list[SourceFile],
+    skipped: list[Skipped],
+    seen: set[tuple[int, int]],
+    exclude: Path | None,
+) -> None:
+    try:
+        status = folder.stat()
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        if not prefix:
+            raise DataError(f"cannot list this folder ({error.strerror})", where=folder) from error
+        skipped.append(Skipped(source=prefix.rstrip("/"), reason=f"folder cannot be listed ({error.strerror})"))
+        return
+    if (status.st_dev, status.st_ino) in seen:
+        skipped.append(Skipped(source=prefix.rstrip("/"), reason="folder already read (a link to it)"))
+        return
+    seen.add((status.st_dev, status.st_ino))
+    for entry in entries:
+        # A file name may hold bytes that are no UTF-8; a corpus file may not.
+        name = prefix + entry.name.encode("utf-8", "replace").decode("utf-8")
+        if entry.name.startswith("."):
+            skipped.append(Skipped(source=name, reason="hidden"))
+            continue
+        try:
+            mode = entry.stat().st_mode
+        except OSError as error:
+            skipped.append(Skipped(source=name, reason=f"cannot be read ({error.strerror})"))
+            continue
+        path = Path(entry.path)
+        if stat.S_ISDIR(mode):
+            if exclude is not None and path.resolve() == exclude:
+                skipped.append(Skipped(source=name, reason="the output folder of this corpus"))
+            else:
+                _walk(path, name + "/", files, skipped, seen, exclude)
+        elif not stat.S_ISREG(mode):
+            skipped.append(Skipped(source=name, reason="no regular file"))
+        elif SourceFile(path, name).kind in KINDS:
+            files.append(SourceFile(path, name))
+        else:
+            skipped.append(Skipped(source=name, reason="unknown kind"))
+
+
+def read_file(file: SourceFile, settings: CorpusSettings) -> Iterator[Document | Skipped]:
+    """Read the documents of one file. A file that cannot be read (gone, no permission, damaged, binary, too large)
+    gives one `Skipped` for the file, a bad row one for the row."""
+    try:
+        with _open(file.path, settings) as stream:
+            for text in KINDS[file.kind](stream, file.name, settings):
+                if isinstance(text, Skipped):
+                    yield text
+                else:
+                    yield from _documents_of(file, text, settings)
+    except (FormatError, MissingExtraError) as error:
+        yield Skipped(source=file.name, reason=error.what if isinstance(error, FormatError) else str(error))
+    except FileNotFoundError:
+        yield Skipped(source=file.name, reason="vanished while reading")
+    except (OSError, EOFError, zlib.error) as error:
+        detail = error.strerror if isinstance(error, OSError) and error.strerror else error
+        yield Skipped(source=file.name, reason=f"cannot be read ({detail})")
+
+
+def _documents_of(file: SourceFile, text: Text, settings: CorpusSettings) -> Iterator[Document]:
+    name = f"{file.name}#{text.part}" if text.part else file.name
+    meta = {"group": name if text.alone else file.name, "kind": file.kind.removeprefix("."), **text.meta}
+    if not text.alone:
+        meta["piece"] = int(text.part)
+    if len(text.text) <= settings.max_document_chars:
+        yield Document(text=text.text, id=name, source=file.name, meta=meta)
+        return
+    pieces = cut_text(
+        text.text, piece_chars=settings.max_document_chars * 2 // 3, max_chars=settings.max_document_chars
+    )
+    for number, piece in enumerate(pieces, 1):
+        yield Document(text=piece, id=f"{name}.{number}", source=file.name, meta={**meta, "piece": number})
+
+
+def _open(path: Path, settings: CorpusSettings) -> IO[bytes]:
+    """Open a file for reading, decompressing .gz, after checking that it stays within the limits."""
+    size = path.stat().st_size
+    if not path.name.lower().endswith(".gz"):
+        if size > settings.max_file_bytes:
+            raise FormatError(f"larger than {_mebibytes(settings.max_file_bytes)} (max_file_bytes)")
+        return open(path, "rb")
+    with gzip.open(path, "rb") as stream:
+        total = 0
+        while block := stream.read(2**20):
+            total += len(block)
+            if total > settings.max_file_bytes:
+                raise FormatError(f"decompresses to more than {_mebibytes(settings.max_file_bytes)} (max_file_bytes)")
+            if total > 2**20 and total > settings.max_gzip_ratio * size:
+                raise FormatError(
+                    f"decompresses to more than {settings.max_gzip_ratio:.0f} times its size (max_gzip_ratio)"
+                )
+    return cast("IO[bytes]", gzip.open(path, "rb"))
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:.0f} MiB" if size >= 2**20 else f"{size} bytes"

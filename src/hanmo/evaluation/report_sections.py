@@ -1,0 +1,316 @@
+"""The report's sections on data, tokenizer, training, evaluation and samples."""
+
+from __future__ import annotations
+
+import math
+import re
+from itertools import groupby
+
+from hanmo.evaluation.corpus_record import Amount, CorpusRecord
+from hanmo.evaluation.markup import Html, element, join
+from hanmo.evaluation.plots import Line, line_plot, share_bar, smooth
+from hanmo.evaluation.report_blocks import hbar, nothing, number_table
+from hanmo.evaluation.report_text import Writer
+from hanmo.evaluation.run_files import Metrics, RunRecord, Sample, Segmentation
+
+__all__ = ["corpus_section", "evaluation_section", "samples_section", "tokenizer_section", "training_section"]
+
+
+def html_lang(code: str | None) -> str | None:
+    """The tag that makes a browser choose the right glyphs for a language."""
+    return {"zh": "zh-Hans", "en": "en"}.get(code or "")
+
+
+def corpus_section(record: RunRecord, say: Writer) -> Html:
+    """Documents read, dropped and kept, sizes of the splits, languages, what was skipped and why."""
+    corpus = record.corpus
+    if corpus is None:
+        return nothing(say)
+    parts: list[Html | None] = [
+        element("p", say("corpus_from"), " ", element("code", corpus.source), cls="soft") if corpus.source else None,
+        _fate(corpus, say),
+        _splits(record, corpus, say),
+        _languages(corpus, say),
+        _skipped(corpus, say),
+    ]
+    return join(parts) or nothing(say)
+
+
+def _fate(corpus: CorpusRecord, say: Writer) -> Html | None:
+    amounts = {
+        "train": (corpus.splits.get("train", Amount()).documents, "c-train"),
+        "heldout": (corpus.splits.get("heldout", Amount()).documents, "c-model"),
+        "exact": (corpus.exact_duplicates, "c-lr"),
+        "near": (corpus.near_duplicates, "c-speed"),
+        "skipped": (corpus.skipped, "c-grey"),
+    }
+    known = [(name, amount, cls) for name, (amount, cls) in amounts.items() if amount is not None]
+    if not known:
+        return None
+    whole = corpus.read if corpus.read is not None else sum(amount for _, amount, _ in known)
+    rest = whole - sum(amount for _, amount, _ in known)
+    if rest > 0:
+        known.append(("other", rest, "c-hair"))
+    title = say("corpus_fate", n=say.integer(whole))
+    bar = share_bar([(say(f"fate_{name}"), n, say.integer(n), cls) for name, n, cls in known], label=title)
+    return join((element("h3", title), bar))
+
+
+def _splits(record: RunRecord, corpus: CorpusRecord, say: Writer) -> Html | None:
+    rows: list[list[object]] = []
+    sums = [0.0, 0.0, 0.0, 0.0]
+    for split in ("train", "heldout"):
+        amount, shards = corpus.splits.get(split), record.run.shards.get(split)
+        if amount is None:
+            continue
+        values = [amount.documents, amount.characters, amount.bytes, shards.n_tokens if shards else None]
+        sums = [total + (math.nan if value is None else value) for total, value in zip(sums, values, strict=True)]
+        rows.append([say(split), *(say.integer(value) for value in values)])
+    if not rows:
+        return None
+    rows.append([say("total"), *(say.integer(value) for value in sums)])
+    head = [say(name) for name in ("split", "documents", "characters", "bytes", "tokens")]
+    hashes = [
+        element("p", f"{say(split)} SHA-256 {amount.sha256}", cls="hash")
+        for split, amount in corpus.splits.items()
+        if amount.sha256 and say.known(split)
+    ]
+    note = element("p", say("corpus_split_note"), cls="soft")
+    return join((number_table(head, rows, last_is_sum=True), element("div", note, *hashes, style="margin-top:.9rem")))
+
+
+def _languages(corpus: CorpusRecord, say: Writer) -> Html | None:
+    if not corpus.languages:
+        return None
+    ordered = sorted(corpus.languages.items(), key=lambda item: -(item[1].bytes or item[1].documents or 0))
+    rows = [
+        [say.language_name(code), *(say.integer(value) for value in (amount.documents, amount.characters, amount.bytes))]
+        for code, amount in ordered
+    ]
+    head = [say(name) for name in ("language", "documents", "characters", "bytes")]
+    return join((element("h3", say("language")), number_table(head, rows)))
+
+
+def _skipped(corpus: CorpusRecord, say: Writer) -> Html | None:
+    total = sum(corpus.reasons.values()) if corpus.reasons else corpus.skipped
+    if total is None:
+        return None
+    if total == 0:
+        return element("p", say("nothing_skipped"), cls="soft")
+    parts: list[Html] = [element("h3", say("skipped_why", n=say.integer(total)))]
+    if corpus.reasons:
+        ordered = sorted(corpus.reasons.items(), key=lambda item: (-item[1], item[0]))
+        parts.append(number_table([say("reason"), say("count")], [[reason, say.integer(n)] for reason, n in ordered]))
+    if corpus.listed:
+        shown = corpus.listed[:200]
+        lines = "\n".join(f"{item.source}\t{item.reason}" for item in shown)
+        summary = element("summary", say("skipped_list", n=say.integer(len(shown))))
+        parts.append(element("details", summary, element("pre", lines, tabindex="0")))
+    return join(parts)
+
+
+def tokenizer_section(record: RunRecord, say: Writer) -> Html:
+    """Size, characters per token by language, and texts cut into coloured tokens."""
+    tokenizer = record.run.tokenizer
+    if tokenizer is None:
+        return nothing(say)
+    parts: list[Html] = []
+    if tokenizer.vocab_size is not None:
+        lead = say("tokenizer_lead", kind=tokenizer.kind or "BPE", n=say.integer(tokenizer.vocab_size))
+        parts.append(element("p", lead))
+    rates = {code: rate for code, rate in tokenizer.characters_per_token.items() if math.isfinite(rate)}
+    if rates:
+        top = max(rates.values()) or 1.0
+        rows = [
+            element(
+                "tr",
+                element("th", say.language_name(code), scope="row"),
+                element("td", hbar(rate / top), cls="wide"),
+                element("td", say.number(rate), cls="n"),
+                cls="lean",
+            )
+            for code, rate in sorted(rates.items(), key=lambda item: -item[1])
+        ]
+        parts += [element("h3", say("characters_per_token")), element("table", element("tbody", *rows), cls="bits")]
+    if tokenizer.examples:
+        parts.append(element("h3", say("segmentation")))
+        parts += [_chips(example, say) for example in tokenizer.examples]
+        parts.append(element("p", say("segmentation_note"), cls="chipnote"))
+    if tokenizer.sha256:
+        parts.append(element("p", f"tokenizer.json SHA-256 {tokenizer.sha256}", cls="hash"))
+    return join(parts) or nothing(say)
+
+
+_MARKS = {" ": "·", "\n": "↵\n", "\t": "⇥\t", "\u3000": "□"}
+
+
+def _chip(token: str) -> Html:
+    pieces = re.split(r"([ \n\t\u3000])", token)
+    inside = [element("em", _MARKS[piece]) if piece in _MARKS else piece for piece in pieces if piece]
+    whole = re.fullmatch(r"<[0-9A-F]{2}( [0-9A-F]{2})*>", token) is None
+    return element("span", *inside) if whole else element("span", token, cls="byte")
+
+
+def _chips(example: Segmentation, say: Writer) -> Html:
+    note = say(
+        "tokens_in_text", tokens=say.integer(len(example.tokens)), characters=say.integer(len(example.text))
+    )
+    return join(
+        (
+            element("p", join(_chip(token) for token in example.tokens), cls="chips", lang=html_lang(example.lang)),
+            element("p", f"{say.language_name(example.lang or '')} · {note}", cls="chipnote"),
+        )
+    )
+
+
+def training_section(record: RunRecord, say: Writer) -> Html:
+    """How long and why it stopped, and the curves."""
+    training = record.run.training
+    parts: list[Html] = []
+    if training is not None and training.n_steps is not None:
+        steps, tokens = say.integer(training.n_steps), say.amount(training.tokens)
+        text = say("training_lead", steps=steps, tokens=tokens, time=say.time(training.seconds))
+        if training.stopped_by:
+            key = f"stopped_{training.stopped_by}"
+            text += (" " if say.lang == "en" else "") + (
+                say(key) if say.known(key) else say("stopped_other", by=training.stopped_by)
+            )
+        parts.append(element("p", text))
+    curves = _curves(record.metrics, say)
+    if curves:
+        parts.append(curves)
+    return join(parts) or nothing(say)
+
+
+def _curves(metrics: Metrics, say: Writer) -> Html:
+    def head(x: float) -> str:
+        return say("tip_step", step=say.integer(x))
+
+    raw, heldout = metrics.loss, metrics.heldout_loss
+    smoothed = smooth(raw, max(len(raw) / 50, 1)) if len(raw) > 20 else raw
+    lines = [
+        Line(name=say("loss_raw"), points=raw if len(raw) > 20 else [], cls="c-train", faint=True),
+        Line(name=say("loss_training"), points=smoothed, cls="c-train"),
+        Line(name=say("loss_heldout"), points=heldout, cls="c-model", dots=True),
+    ]
+    loss = line_plot(
+        lines, title=say("loss"), x_label=say("step"), x_text=say.integer, y_text=_tick, value_text=say.number, tip_head=head
+    )
+    speed = line_plot(
+        [Line(name="", points=metrics.tokens_per_s, cls="c-speed")],
+        title=say("speed"), x_label=say("step"), x_text=say.integer, y_text=_tick_short, value_text=say.integer,
+        tip_head=head, from_zero=True, size="low",
+    )  # fmt: skip
+    lr = line_plot(
+        [Line(name="", points=metrics.lr, cls="c-lr")],
+        title=say("lr"), x_label=say("step"), x_text=say.integer, y_text=_tick_tiny, value_text=say.number,
+        tip_head=head, from_zero=True, size="low",
+    )  # fmt: skip
+    return join((loss, element("div", element("div", speed), element("div", lr), cls="two") if speed or lr else None))
+
+
+def _tick(value: float) -> str:
+    return f"{value:g}"
+
+
+def _tick_short(value: float) -> str:
+    return f"{value / 1e6:g} M" if value >= 1e6 else f"{value / 1e3:g} k" if value >= 1e4 else f"{value:,g}"
+
+
+def _tick_tiny(value: float) -> str:
+    return "0" if value == 0 else f"{value:.0e}".replace("e-0", "e-") if value < 1e-3 and f"{value:.0e}" == f"{value:.1e}".replace(".0e", "e") else f"{value:.4g}"
+
+
+def evaluation_section(record: RunRecord, say: Writer) -> Html:
+    """Bits per byte of the model beside compressors and the order-0 model, as a table with bars."""
+    evaluation = record.evaluation
+    if evaluation is None:
+        return nothing(say)
+    heldout, baselines = evaluation.heldout, evaluation.baselines
+    rows = [(say("this_model"), heldout.bits_per_byte, True)]
+    names = {"xz": "xz -9", "gzip": "gzip -9", "order0": say("order0")}
+    rows += [(names.get(key, key), value, False) for key, value in baselines.items()]
+    ranked = sorted(
+        [(name, value, ours) for name, value, ours in rows if value is not None and math.isfinite(value)],
+        key=lambda row: row[1],
+    )
+    parts: list[Html] = []
+    if ranked:
+        top, xz = ranked[-1][1] or 1.0, baselines.get("xz")
+        body = [
+            element(
+                "tr",
+                element("th", name, scope="row"),
+                element("td", hbar(value / top), cls="wide"),
+                element("td", say.number(value), cls="n"),
+                element("td", _difference(value, xz, say), cls="n"),
+                cls="ours" if ours else None,
+            )
+            for name, value, ours in ranked
+        ]
+        heads = [element("th", say("coder"), scope="col"), element("th", aria_hidden="true")]
+        heads += [element("th", say(key), scope="col", cls="n") for key in ("bits_per_byte", "against_xz")]
+        table = element("table", element("thead", element("tr", *heads)), element("tbody", *body), cls="bits")
+        if heldout.bytes is not None:
+            parts.append(element("p", say("evaluation_lead", bytes=say.size(heldout.bytes))))
+        parts += [element("div", table, cls="scroll", tabindex="0"), element("p", say("eval_note"), cls="chipnote")]
+    figures = [
+        (say("eval_loss"), say.number(heldout.loss, 4)) if heldout.loss is not None else None,
+        (say("eval_perplexity"), say.number(heldout.perplexity, 4)) if heldout.perplexity is not None else None,
+        (say("eval_tokens"), say.integer(heldout.tokens)) if heldout.tokens is not None else None,
+    ]
+    pairs = [figure for figure in figures if figure is not None]
+    if pairs:
+        rows_ = [item for name, value in pairs for item in (element("dt", name), element("dd", value))]
+        parts.append(element("dl", *rows_, cls="facts", style="margin-top:1.2rem"))
+    return join(parts) or nothing(say)
+
+
+def _difference(value: float, xz: float | None, say: Writer) -> str:
+    if not xz or not math.isfinite(xz):
+        return "–"
+    share = value / xz - 1
+    return "" if abs(share) < 5e-4 else ("+" if share > 0 else "−") + say.percent(abs(share))
+
+
+def samples_section(record: RunRecord, say: Writer) -> Html:
+    """What the model wrote, grouped by prompt, by rising temperature."""
+    if not record.samples:
+        return nothing(say)
+    order = {prompt: i for i, prompt in reversed(list(enumerate(sample.prompt for sample in record.samples)))}
+    ordered = sorted(record.samples, key=lambda sample: (order[sample.prompt], sample.temperature or 0.0))
+    parts: list[Html] = [element("p", say("samples_lead"), cls="soft")]
+    for _, group in groupby(ordered, key=lambda sample: sample.prompt):
+        parts += [_sample(sample, say) for sample in group]
+    return join(parts)
+
+
+def _sample(sample: Sample, say: Writer) -> Html:
+    meta = []
+    if sample.temperature is not None:
+        meta.append(say("greedy") if sample.temperature == 0 else say("temperature", t=f"{sample.temperature:g}"))
+    meta += [f"top-p {sample.top_p:g}"] if sample.top_p is not None else []
+    meta += [f"top-k {sample.top_k}"] if sample.top_k else []
+    meta += [say("seed", seed=sample.seed)] if sample.seed is not None and sample.temperature != 0 else []
+    whole = sample.prompt + sample.text
+    return element(
+        "div",
+        element("p", " · ".join(meta), cls="meta"),
+        element(
+            "p",
+            element("b", sample.prompt) if sample.prompt else None,
+            sample.text,
+            cls="text code" if looks_like_code(whole) else "text",
+            lang="zh-Hans" if re.search(r"[\u4e00-\u9fff]", whole) else None,
+            dir="auto",
+            tabindex="0",
+        ),
+        cls="sample",
+    )
+
+
+def looks_like_code(text: str) -> bool:
+    """Whether a text wants fixed-width letters: a quarter of its lines are indented or read like statements."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    pattern = re.compile(r"( {4}|\t)|\s*(def|class|import|from|return|if|for|while|elif|else|try|except|with)\b.*[:(.]|\s*\w+ = ")
+    return len(lines) > 1 and sum(1 for line in lines if pattern.match(line)) >= len(lines) / 4

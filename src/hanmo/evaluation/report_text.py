@@ -1,0 +1,261 @@
+"""Every sentence of the report in English and Chinese, and how numbers are written in each."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+__all__ = ["TEXT", "Language", "Writer"]
+
+Language = Literal["en", "zh"]
+
+TEXT: dict[str, tuple[str, str]] = {
+    # page
+    "kind": ("Training report", "训练报告"),
+    "not_recorded": ("Not recorded for this run.", "本次运行没有记录这一项。"),
+    "contents": ("Contents", "目录"),
+    "status_running": ("This run is still going, or was killed before it could say otherwise; the figures below are what it has written so far.", "这次运行还没有结束（或者被强行终止，没来得及写下结果）。以下是目前已经记录的内容。"),
+    "status_interrupted": ("This run was interrupted. The figures below are what it had recorded by then; it can be taken up again.", "这次运行被中断了。以下是中断前记录的内容，可以从检查点接着训练。"),
+    "status_failed": ("This run failed. The figures below are what it had recorded by then.", "这次运行失败了。以下是失败前记录的内容。"),
+    "status_other": ("Status of this run: {status}", "运行状态：{status}"),
+    "resume_with": ("To go on: ", "继续训练："),
+    # headline
+    "lead_model": ("{article} {family} of {parameters} parameters", "{family} 模型，{parameters}参数"),
+    "lead_model_plain": ("A language model", "一个语言模型"),
+    "lead_trained": ("trained for {time} on {device} on {documents} documents", "在 {device} 上用 {documents} 篇文档训练了 {time}"),
+    "lead_trained_plain": ("trained for {time} on {device}", "在 {device} 上训练了 {time}"),
+    "lead_better": ("It needs {bpb} bits for each byte of text it has never seen, {percent} less than xz -9.", "没见过的文本，每字节只要 {bpb} 比特，比 xz -9 少 {percent}。"),
+    "lead_worse": ("It needs {bpb} bits for each byte of text it has never seen, {percent} more than xz -9: it wants more training.", "没见过的文本，每字节要 {bpb} 比特，比 xz -9 多 {percent}，还需要继续训练。"),
+    "lead_alone": ("It needs {bpb} bits for each byte of text it has never seen.", "没见过的文本，每字节要 {bpb} 比特。"),
+    "card_bpb": ("Held-out bits per byte", "留出集每字节比特数"),
+    "card_bpb_note": ("xz -9 needs {xz}", "xz -9 需要 {xz}"),
+    "card_tokens": ("Tokens seen", "训练词元数"),
+    "card_tokens_note": ("{speed} tokens/s", "每秒 {speed} 个"),
+    "card_epochs_note": ("{speed} tokens/s, {epochs} epochs", "每秒 {speed} 个，共 {epochs} 轮"),
+    "card_time": ("Training time", "训练用时"),
+    "card_time_note": ("{total} in all", "全程 {total}"),
+    "card_energy": ("Energy", "能耗"),
+    "card_energy_measured": ("measured", "实测"),
+    "card_energy_estimated": ("estimated", "估算"),
+    # corpus
+    "corpus": ("What went in", "语料"),
+    "corpus_fate": ("What became of the {n} documents read", "读入的 {n} 篇文档的去向"),
+    "corpus_from": ("Source", "来源"),
+    "fate_train": ("training", "训练集"),
+    "fate_heldout": ("held out", "留出集"),
+    "fate_exact": ("exact duplicates", "完全重复"),
+    "fate_near": ("near-duplicates", "近似重复"),
+    "fate_skipped": ("skipped", "跳过"),
+    "fate_other": ("other", "其他"),
+    "corpus_split_note": ("The split is by document. No document, and no copy of one, is on both sides.", "按文档切分；同一篇文档及其副本不会同时出现在两边。"),
+    "split": ("Split", "数据集"),
+    "documents": ("Documents", "文档"),
+    "characters": ("Characters", "字符"),
+    "bytes": ("Bytes", "字节"),
+    "tokens": ("Tokens", "词元"),
+    "train": ("Training", "训练集"),
+    "heldout": ("Held out", "留出集"),
+    "total": ("Total", "合计"),
+    "language": ("Language", "语言"),
+    "skipped_why": ("Why {n} were skipped", "跳过 {n} 项的原因"),
+    "reason": ("Reason", "原因"),
+    "count": ("Count", "数量"),
+    "skipped_list": ("The first {n}, by name", "前 {n} 项明细"),
+    "nothing_skipped": ("Nothing was skipped.", "没有跳过任何文件。"),
+    # tokenizer
+    "tokenizer": ("Tokenizer", "分词器"),
+    "tokenizer_lead": ("{kind} with {n} tokens, trained on the training split only.", "{kind}，词表 {n}，只在训练集上训练。"),
+    "characters_per_token": ("Characters per token", "每个词元的平均字符数"),
+    "segmentation": ("How it cuts text", "切分示例"),
+    "segmentation_note": ("Each block is one token; · is a space, ↵ a line end, <E4 B8> bytes of a character that is not whole.", "一个色块是一个词元；· 表示空格，↵ 表示换行，<E4 B8> 表示不完整字符的字节。"),
+    "tokens_in_text": ("{tokens} tokens for {characters} characters", "{characters} 个字符，{tokens} 个词元"),
+    # training
+    "training": ("Training", "训练过程"),
+    "training_lead": ("{steps} steps, {tokens} tokens, {time}.", "共 {steps} 步，{tokens}词元，用时 {time}。"),
+    "stopped_steps": ("It stopped because the planned steps were done.", "计划的步数已完成，训练结束。"),
+    "stopped_time": ("It stopped because its time was up.", "时间预算用完，训练结束。"),
+    "stopped_early stopping": ("It stopped early, when the held-out loss no longer fell.", "留出集损失不再下降，提前停止。"),
+    "stopped_signal": ("It was stopped by a signal.", "收到停止信号，训练结束。"),
+    "stopped_other": ("It stopped by: {by}.", "结束原因：{by}。"),
+    "loss": ("Loss, nats per token", "损失（nat / 词元）"),
+    "loss_training": ("training", "训练集"),
+    "loss_raw": ("each step", "单步"),
+    "loss_smooth": ("smoothed", "平滑"),
+    "loss_heldout": ("held out", "留出集"),
+    "speed": ("Tokens per second", "每秒词元数"),
+    "lr": ("Learning rate", "学习率"),
+    "step": ("step", "步"),
+    "tip_step": ("step {step}", "第 {step} 步"),
+    # evaluation
+    "evaluation": ("Evaluation on held-out text", "留出集评测"),
+    "evaluation_lead": ("A model that predicts text well can store it in few bits. All figures are for the same {bytes} of held-out text; fewer is better.", "预测得越准，存同一段文本需要的比特就越少。以下各项针对同一份 {bytes} 的留出文本，越低越好。"),
+    "coder": ("Method", "方法"),
+    "bits_per_byte": ("Bits per byte", "比特 / 字节"),
+    "against_xz": ("Against xz -9", "与 xz -9 相比"),
+    "this_model": ("This model", "本模型"),
+    "order0": ("Order-0 token model", "零阶词元模型"),
+    "eval_loss": ("Loss, nats per token", "损失（nat / 词元）"),
+    "eval_perplexity": ("Perplexity per token", "词元困惑度"),
+    "eval_tokens": ("Tokens scored", "评测词元数"),
+    "eval_note": ("xz and gzip compress the held-out text alone, as the commands do, and store all they need to unpack it. The order-0 model knows how often each token occurs in the training text and nothing else. The size of the model itself is not counted.", "xz 和 gzip 与命令行用法一致，只压缩留出文本本身，解压所需的信息都计算在内。零阶模型只知道每个词元在训练集里的频率。模型自身的体积不计入。"),
+    # samples
+    "samples": ("Samples", "生成样例"),
+    "samples_lead": ("Unedited, drawn once. The prompt is printed in bold.", "一次生成，未经挑选和修改。粗体是提示词。"),
+    "temperature": ("temperature {t}", "温度 {t}"),
+    "greedy": ("greedy", "贪心解码"),
+    "seed": ("seed {seed}", "种子 {seed}"),
+    "no_prompt": ("No prompt", "无提示词"),
+    # recipe, machine
+    "recipe": ("Recipe", "配方"),
+    "recipe_lead": ("Everything that was set. The same recipe, text and seed give the same run.", "全部设置。配方、语料和种子都相同，就能重现这次运行。"),
+    "command": ("Command", "命令"),
+    "machine": ("Machine, time and energy", "机器、时间与能耗"),
+    "where_time": ("Where the {time} went", "{time} 花在了哪里"),
+    "hardware": ("Hardware", "硬件"),
+    "versions": ("Versions", "版本"),
+    "model": ("Model", "模型"),
+    "energy": ("Energy", "能耗"),
+    "energy_measured": ("{energy}, measured: {method}.", "{energy}，实测：{method}。"),
+    "energy_estimated": ("About {energy}. This is an estimate, not a measurement: {method}.", "约 {energy}。此为估算，并非实测：{method}。"),
+    "energy_co2": ("At {factor} kg CO₂e per kWh, that is {co2} CO₂e.", "按每千瓦时 {factor} kg CO₂e 计，折合 {co2} CO₂e。"),
+    "method_unknown": ("method not recorded", "方法没有记录"),
+    "yes": ("yes", "是"),
+    "no": ("no", "否"),
+    "device": ("device", "设备"),
+    "precision": ("precision", "精度"),
+    "compiled": ("torch.compile", "torch.compile"),
+    "processor": ("processor", "处理器"),
+    "cores": ("cores", "核心数"),
+    "features": ("instruction sets", "指令集"),
+    "memory_bytes": ("memory", "内存"),
+    "system": ("system", "系统"),
+    "family": ("family", "模型族"),
+    "parameters": ("parameters", "参数量"),
+    "stage_collect": ("collect", "收集"),
+    "stage_corpus": ("corpus", "语料"),
+    "stage_tokenizer": ("tokenizer", "分词器"),
+    "stage_encode": ("encode", "编码"),
+    "stage_train": ("train", "训练"),
+    "stage_evaluate": ("evaluate", "评测"),
+    "stage_sample": ("samples", "样例"),
+    "stage_report": ("report", "报告"),
+    # going on
+    "next": ("How to go on", "下一步"),
+    "next_generate": ("Continue a text", "续写一段文本"),
+    "next_chat": ("Talk to it in the terminal", "在终端里对话"),
+    "next_own": ("Train on your own folder", "用自己的文件夹训练"),
+    "next_longer": ("Train for longer", "训练更久"),
+    "next_python": ("In Python", "在 Python 中使用"),
+    "next_transformers": ("In transformers", "在 transformers 中使用"),
+    "next_prompt": ("Once upon a time", "从前"),
+    # footer
+    "provenance": ("Provenance", "来源校验"),
+    "provenance_lead": ("SHA-256 of what this run read and wrote.", "本次运行读写的文件的 SHA-256。"),
+    "footer": ("Written by hanmo {version} from the files of this run alone. This page loads nothing and runs nothing.", "由 hanmo {version} 生成，内容只来自本次运行的文件。本页不加载任何外部资源，也不运行脚本。"),
+}  # fmt: skip
+
+_BIG = {
+    "en": ((1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1e4, " thousand")),
+    "zh": ((1e12, " 万亿"), (1e8, " 亿"), (1e4, " 万")),
+}
+
+
+def _significant(value: float, digits: int = 3) -> str:
+    """Fixed-point with about `digits` significant digits: 1.87, 23.4, 512."""
+    if value == 0:
+        return "0"
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(places, 12)}f}"
+
+
+class Writer:
+    """Writes sentences and numbers in one language."""
+
+    def __init__(self, lang: Language):
+        self.lang: Language = lang
+        self._column = 0 if lang == "en" else 1
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The sentence `key`, its places filled."""
+        return TEXT[key][self._column].format(**values)
+
+    def known(self, key: str) -> bool:
+        """Whether there is a sentence of this name."""
+        return key in TEXT
+
+    def integer(self, value: float | None) -> str:
+        """1234567 → 1,234,567."""
+        return "–" if value is None or not math.isfinite(value) else f"{round(value):,}"
+
+    def number(self, value: float | None, digits: int = 3) -> str:
+        """About `digits` significant digits; very small and very large values in powers of ten."""
+        if value is None or not math.isfinite(value):
+            return "–"
+        if value and not 1e-4 <= abs(value) < 1e9:
+            mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+            superscript = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+            return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa} × 10{superscript}"
+        return _significant(value, digits)
+
+    def amount(self, value: float | None) -> str:
+        """A count in words: 1.87 million, 187 万."""
+        if value is None or not math.isfinite(value):
+            return "–"
+        for unit, name in _BIG[self.lang]:
+            if value >= unit:
+                return _significant(value / unit) + name
+        return self.integer(value) + (" " if self.lang == "zh" else "")
+
+    def percent(self, share: float) -> str:
+        """0.123 → 12 %, with a digit more below 10 %."""
+        digits = 0 if abs(share) >= 0.1 else 1
+        return f"{100 * share:.{digits}f}{' ' if self.lang == 'en' else ''}%".replace(" ", "\u202f")
+
+    def size(self, n_bytes: float | None) -> str:
+        """Bytes in decimal units: 4.21 MB."""
+        if n_bytes is None or not math.isfinite(n_bytes):
+            return "–"
+        for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+            if n_bytes >= unit:
+                return f"{_significant(n_bytes / unit)}\u00a0{name}"
+        return f"{n_bytes:.0f}\u00a0B" if self.lang == "en" else f"{n_bytes:.0f} 字节"
+
+    def time(self, seconds: float | None) -> str:
+        """A duration: 3 min 2 s, 3 分 2 秒."""
+        if seconds is None or not math.isfinite(seconds) or seconds < 0:
+            return "–"
+        h, m, s = ("h", "min", "s") if self.lang == "en" else ("小时", "分", "秒")
+        if seconds < 10:
+            return f"{seconds:.1f}\u00a0{s}"
+        minutes, rest = divmod(round(seconds), 60)
+        hours, minutes = divmod(minutes, 60)
+        parts = [(hours, h), (minutes, m)] if hours else [(minutes, m), (rest, s)] if minutes else [(rest, s)]
+        return " ".join(f"{n}\u00a0{unit}" for n, unit in parts if n) or f"0\u00a0{s}"
+
+    def energy(self, kwh: float | None) -> str:
+        """Kilowatt-hours, or watt-hours where it is little."""
+        if kwh is None or not math.isfinite(kwh):
+            return "–"
+        wh, k = ("Wh", "kWh") if self.lang == "en" else ("瓦时", "千瓦时")
+        return f"{self.number(1000 * kwh)}\u00a0{wh}" if kwh < 1 else f"{self.number(kwh)}\u00a0{k}"
+
+    def mass(self, kg: float | None) -> str:
+        """Kilograms, or grams where it is little."""
+        if kg is None or not math.isfinite(kg):
+            return "–"
+        return f"{self.number(1000 * kg)}\u00a0g" if kg < 1 else f"{self.number(kg)}\u00a0kg"
+
+    def language_name(self, code: str) -> str:
+        """The name of a language code, or the code."""
+        names = {
+            "en": ("English", "英文"),
+            "zh": ("Chinese", "中文"),
+            "code": ("Source code", "代码"),
+            "py": ("Python", "Python 代码"),
+            "python": ("Python", "Python 代码"),
+            "mixed": ("Mixed", "混合"),
+            "und": ("Undetermined", "未识别"),
+            "unknown": ("Undetermined", "未识别"),
+            "": ("Undetermined", "未识别"),
+        }
+        return names[code][self._column] if code in names else code

@@ -1,0 +1,278 @@
+"""Matrix products written directly for the processor's vector units, for `kernels`.
+
+Two forms, each one function of LLVM code: float32 weights on 8 or 16 positions side by side (one vector lane a
+position), and uint8 weights on one position (dot products of bytes where the processor has them, else in float32).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+__all__ = ["BYTES_PER_STEP", "atomic_add", "atomic_load", "multiply_bytes", "multiply_float", "yield_processor"]
+
+_I64, _I32, _I8, _F32 = ir.IntType(64), ir.IntType(32), ir.IntType(8), ir.FloatType()
+
+
+def _dot_bits() -> int:
+    """Width of the vectors that the processor multiplies byte by byte (VNNI), in bits; 0 if it cannot."""
+    features = llvm.get_host_cpu_features()
+    return 512 if features.get("avx512vnni") else 256 if features.get("avxvnni") else 0
+
+
+_DOT_BITS = _dot_bits()
+BYTES_PER_STEP = 64
+"""Rows of uint8 weights are padded to a multiple of this."""
+
+
+def _loop(
+    builder: Any, start: Any, stop: Any, step: int, carried: Sequence[Any], body: Callable[[Any, list[Any]], Sequence[Any]]
+) -> list[Any]:
+    """`for i in range(start, stop, step): carried = body(i, carried)`; returns the last `carried`."""
+    function = builder.function
+    before = builder.block
+    head, inside, after = (function.append_basic_block(name) for name in ("head", "inside", "after"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    index = builder.phi(_I64)
+    values = [builder.phi(value.type) for value in carried]
+    index.add_incoming(start, before)
+    for phi, value in zip(values, carried, strict=True):
+        phi.add_incoming(value, before)
+    builder.cbranch(builder.icmp_signed("<", index, stop), inside, after)
+    builder.position_at_end(inside)
+    results = body(index, values)
+    index.add_incoming(builder.add(index, _I64(step)), builder.block)
+    for phi, value in zip(values, results, strict=True):
+        phi.add_incoming(value, builder.block)
+    builder.branch(head)
+    builder.position_at_end(after)
+    return values
+
+
+def _load(builder: Any, pointer: Any, index: Any, kind: Any, align: int) -> Any:
+    return builder.load(builder.bitcast(builder.gep(pointer, [index]), kind.as_pointer()), align=align)
+
+
+def _splat(builder: Any, value: Any, lanes: int) -> Any:
+    kind = ir.VectorType(value.type, lanes)
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, _I32(0))
+    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), ir.Constant(ir.VectorType(_I32, lanes), [0] * lanes))
+
+
+def _external(module: Any, name: str, result: Any, arguments: Sequence[Any]) -> Any:
+    return cgutils.get_or_insert_function(module, ir.FunctionType(result, arguments), name)
+
+
+def _rows(builder: Any, low: Any, high: Any, block: int, emit: Callable[[Any, int], None]) -> None:
+    """Blocks of `block` rows from `low`, what remains before `high` row by row."""
+    whole = builder.add(low, builder.and_(builder.sub(high, low), _I64(-block)))
+    for start, stop, size in ((low, whole, block), (whole, high, 1)):
+
+        def body(row: Any, carried: list[Any], size: int = size) -> list[Any]:
+            emit(row, size)
+            return carried
+
+        _loop(builder, start, stop, size, (), body)
+
+
+def _function(module: Any, name: str, arguments: Sequence[Any]) -> tuple[Any, bool]:
+    """The function of this name, and whether its body is still to be written. Not inlined: compiled once."""
+    function = cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), arguments), name)
+    new = not function.blocks
+    if new:
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+    return function, new
+
+
+def _float_function(module: Any, lanes: int) -> Any:
+    pointer = _F32.as_pointer()
+    arguments = [pointer, pointer, pointer, pointer, _I64, _I64, _I64, _I64]
+    function, new = _function(module, f"hanmo_multiply_float_{lanes}", arguments)
+    if not new:
+        return function
+    builder = ir.IRBuilder(function.append_basic_block())
+    weights, bias, x, out, low, high, columns, add = function.args
+    vector = ir.VectorType(_F32, lanes)
+    fmuladd = _external(module, f"llvm.fmuladd.v{lanes}f32", vector, [vector] * 3)
+    adds = builder.icmp_signed("!=", add, _I64(0))
+    zero = ir.Constant(vector, [0.0] * lanes)
+
+    def emit(row: Any, block: int) -> None:
+        rows = [builder.add(row, _I64(i)) for i in range(block)]
+        lines = [builder.gep(weights, [builder.mul(r, columns)]) for r in rows]
+        places = [builder.mul(r, _I64(lanes)) for r in rows]
+        sums = []
+        for r, place in zip(rows, places, strict=True):
+            old = builder.select(adds, _load(builder, out, place, vector, 4), zero)
+            sums.append(builder.fadd(old, _splat(builder, builder.load(builder.gep(bias, [r])), lanes)))
+
+        def step(k: Any, sums: list[Any]) -> list[Any]:
+            values = _load(builder, x, builder.mul(k, _I64(lanes)), vector, 4)
+            factors = [_splat(builder, builder.load(builder.gep(line, [k])), lanes) for line in lines]
+            return [builder.call(fmuladd, (f, values, s)) for f, s in zip(factors, sums, strict=True)]
+
+        for place, total in zip(places, _loop(builder, _I64(0), columns, 1, sums, step), strict=True):
+            builder.store(total, builder.bitcast(builder.gep(out, [place]), vector.as_pointer()), align=4)
+
+    _rows(builder, low, high, 8, emit)
+    builder.ret_void()
+    return function
+
+
+def _byte_function(module: Any) -> Any:
+    bytes_, floats = _I8.as_pointer(), _F32.as_pointer()
+    arguments = [bytes_, floats, floats, bytes_, bytes_, floats, floats, floats, _I64, _I64, _I64, _I64]
+    function, new = _function(module, "hanmo_multiply_bytes", arguments)
+    if not new:
+        return function
+    builder = ir.IRBuilder(function.append_basic_block())
+    weights, scale, bias, coarse, fine, x, factors, out, low, high, columns, add = function.args
+    adds = builder.icmp_signed("!=", add, _I64(0))
+    unit, sum_coarse, sum_fine = (builder.load(builder.gep(factors, [_I64(i)])) for i in range(3))
+
+    def finish(row: Any, value: Any) -> None:
+        place = builder.gep(out, [row])
+        value = builder.fmul(value, builder.load(builder.gep(scale, [row])))
+        value = builder.fadd(value, builder.load(builder.gep(bias, [row])))
+        old = builder.select(adds, builder.load(place), _F32(0.0))
+        builder.store(builder.fadd(old, value), place)
+
+    def lines(row: Any, block: int) -> list[Any]:
+        return [builder.gep(weights, [builder.mul(builder.add(row, _I64(i)), columns)]) for i in range(block)]
+
+    def emit_dot(row: Any, block: int) -> None:
+        """w - 128 is the weight, (128 coarse + fine) unit the input: two byte products, exact in int32."""
+        lanes = _DOT_BITS // 32
+        vector = ir.VectorType(_I32, lanes)
+        dot = _external(module, f"llvm.x86.avx512.vpdpbusd.{_DOT_BITS}", vector, [vector] * 3)
+        reduce = _external(module, f"llvm.vector.reduce.add.v{lanes}i32", _I32, [vector])
+        zero = ir.Constant(vector, [0] * lanes)
+        rows = lines(row, block)
+
+        def step(k: Any, sums: list[Any]) -> list[Any]:
+            parts = [_load(builder, part, k, vector, 1) for part in (coarse, fine)]
+            matrix = [_load(builder, line, k, vector, 1) for line in rows]
+            factors = [(line, part) for part in parts for line in matrix]
+            return [builder.call(dot, (s, line, part)) for s, (line, part) in zip(sums, factors, strict=True)]
+
+        sums = _loop(builder, _I64(0), columns, _DOT_BITS // 8, [zero] * (2 * block), step)
+        for i in range(block):
+            values = []
+            for total, offset in ((sums[i], sum_coarse), (sums[block + i], sum_fine)):
+                exact = builder.sub(builder.call(reduce, (total,)), builder.fptosi(offset, _I32))
+                values.append(builder.sitofp(exact, _F32))
+            value = builder.fmul(builder.fadd(builder.fmul(values[0], _F32(128.0)), values[1]), unit)
+            finish(builder.add(row, _I64(i)), value)
+
+    def emit_float(row: Any, block: int) -> None:
+        lanes = 16
+        vector, small, wide = (ir.VectorType(kind, lanes) for kind in (_F32, _I8, _I32))
+        fmuladd = _external(module, f"llvm.fmuladd.v{lanes}f32", vector, [vector] * 3)
+        reduce = _external(module, f"llvm.vector.reduce.fadd.v{lanes}f32", _F32, [_F32, vector])
+        middle = ir.Constant(wide, [128] * lanes)
+        rows = lines(row, block)
+
+        def step(k: Any, sums: list[Any]) -> list[Any]:
+            values = _load(builder, x, k, vector, 4)
+            results = []
+            for line, total in zip(rows, sums, strict=True):
+                whole = builder.sub(builder.zext(_load(builder, line, k, small, 1), wide), middle)
+                results.append(builder.call(fmuladd, (builder.sitofp(whole, vector), values, total)))
+            return results
+
+        sums = _loop(builder, _I64(0), columns, lanes, [ir.Constant(vector, [0.0] * lanes)] * block, step)
+        for i, total in enumerate(sums):
+            finish(builder.add(row, _I64(i)), builder.call(reduce, (_F32(0.0), total), fastmath=("reassoc",)))
+
+    _rows(builder, low, high, 4, emit_dot if _DOT_BITS else emit_float)
+    builder.ret_void()
+    return function
+
+
+def _data(context: Any, builder: Any, kind: Any, array: Any, pointer: Any = None) -> Any:
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.bitcast(data, pointer) if pointer is not None else data
+
+
+@intrinsic
+def multiply_float(typing_context: Any, w: Any, bias: Any, x: Any, out: Any, low: Any, high: Any, columns: Any, lanes: Any, add: Any) -> Any:
+    """out[low:high] (+)= w[low:high] @ x + bias; x (columns, lanes) and out (rows, lanes) flat, lanes 8 or 16.
+
+    Each sum runs over the columns in order, one lane a position: neither the other lanes, nor the number of lanes,
+    nor how rows are divided among threads changes a bit of it.
+    """
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        floats = _F32.as_pointer()
+        pointers = [_data(context, builder, signature.args[i], arguments[i], floats) for i in range(4)]
+        numbers = [*arguments[4:7], arguments[8]]
+        with builder.if_else(builder.icmp_signed("==", arguments[7], _I64(8))) as (eight, sixteen):
+            with eight:
+                builder.call(_float_function(builder.module, 8), [*pointers, *numbers])
+            with sixteen:
+                builder.call(_float_function(builder.module, 16), [*pointers, *numbers])
+        return context.get_dummy_value()
+
+    return types.void(w, bias, x, out, *[types.int64] * 5), build
+
+
+@intrinsic
+def multiply_bytes(
+    typing_context: Any, w: Any, scale: Any, bias: Any, coarse: Any, fine: Any, x: Any, factors: Any, out: Any,
+    low: Any, high: Any, columns: Any, add: Any,
+) -> Any:  # fmt: skip
+    """out[low:high] (+)= (w[low:high] - 128) @ x * scale + bias for one position.
+
+    The input comes twice: `x` in float32, and as (128 coarse + fine) factors[0] in bytes, with factors[1] and
+    factors[2] = 128 times the sums of `coarse` and `fine`. Which is used depends on the processor.
+    """
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bytes_, floats = _I8.as_pointer(), _F32.as_pointer()
+        kinds = [bytes_, floats, floats, bytes_, bytes_, floats, floats, floats]
+        pointers = [_data(context, builder, signature.args[i], arguments[i], kind) for i, kind in enumerate(kinds)]
+        builder.call(_byte_function(builder.module), [*pointers, *arguments[8:]])
+        return context.get_dummy_value()
+
+    return types.void(w, scale, bias, coarse, fine, x, factors, out, *[types.int64] * 4), build
+
+
+@intrinsic
+def atomic_add(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+    """Add to array[index] (int64) in one step; returns what was there."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = builder.gep(_data(context, builder, signature.args[0], arguments[0]), [arguments[1]])
+        return builder.atomic_rmw("add", place, arguments[2], "seq_cst")
+
+    return types.int64(array, types.int64, types.int64), build
+
+
+@intrinsic
+def atomic_load(typing_context: Any, array: Any, index: Any) -> Any:
+    """array[index] (int64) as the other threads left it."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = builder.gep(_data(context, builder, signature.args[0], arguments[0]), [arguments[1]])
+        return builder.load_atomic(place, "seq_cst", 8)
+
+    return types.int64(array, types.int64), build
+
+
+@intrinsic
+def yield_processor(typing_context: Any) -> Any:
+    """Let another thread run (POSIX)."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.call(_external(builder.module, "sched_yield", _I32, []), [])
+        return context.get_dummy_value()
+
+    return types.void(), build

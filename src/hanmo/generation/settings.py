@@ -1,0 +1,53 @@
+"""What a user can ask of generation, checked field by field."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from hanmo.core.settings import Settings
+
+__all__ = ["GenerationSettings"]
+
+
+class GenerationSettings(Settings):
+    """How to continue a text. The defaults give the most probable token each time, the same text every time."""
+
+    max_new_tokens: int = Field(default=256, ge=1, le=1_000_000)
+    """Most tokens to add. The model's context may end the text earlier."""
+    temperature: float = Field(default=0.0, ge=0.0, le=100.0)
+    """Logits are divided by it: below 1 safer, above 1 wilder; 0 takes the most probable token (greedy)."""
+    top_k: int = Field(default=0, ge=0, le=2**31 - 1)
+    """Sample among the k most probable tokens only (Fan et al., 2018); 0 = all."""
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    """Sample among the fewest tokens that hold this probability together (Holtzman et al., 2020, §3.1); 1 = all."""
+    min_p: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Drop tokens less probable than this share of the most probable one (Nguyen et al., 2024); 0 = none."""
+    repetition_penalty: float = Field(default=1.0, gt=0.0, le=100.0)
+    """Above 1 makes tokens of the prompt and of the text so far less likely (Keskar et al., 2019, §4.1); 1 = off."""
+    seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    """The same seed draws the same text; None draws a new one each time."""
+    stop: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...] = Field(default=(), max_length=16)
+    """The text ends before the first of these strings."""
+    n: int = Field(default=1, ge=1, le=128)
+    """Texts for each prompt."""
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _one_string_is_a_list_of_one(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("temperature")
+    @classmethod
+    def _not_vanishing(cls, value: float) -> float:
+        if 0 < value < 1e-4:
+            raise ValueError("a temperature this low cannot be told from greedy decoding: use 0, or 0.0001 and more")
+        return value
+
+    @field_validator("max_new_tokens", "top_k", "n", "seed", "temperature", "top_p", "min_p", "repetition_penalty", mode="before")
+    @classmethod
+    def _no_truth_values(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("expected a number, not true or false")
+        return value

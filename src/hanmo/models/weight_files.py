@@ -1,0 +1,137 @@
+"""safetensors files: found, checked, read tensor by tensor, written tensor by tensor. No other format is opened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from hanmo.core.errors import FormatError, ModelError
+from hanmo.core.files import read_json, write_atomic
+
+__all__ = ["StoredTensor", "list_tensors", "read_tensors", "write_tensors"]
+
+_DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+}
+_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """Where a tensor is and what it is, from the header alone."""
+
+    file: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def list_tensors(folder: Path) -> list[StoredTensor]:
+    """All tensors of `model.safetensors`, or of the files that its index names.
+
+    Raises:
+        ModelError: if files are missing, damaged, only there as pickles, or the index points outside the folder.
+    """
+    return [tensor for file in _weight_files(folder) for tensor in _headers(file)]
+
+
+def read_tensors(tensors: Iterable[StoredTensor]) -> dict[str, Tensor]:
+    """Read some tensors by name. They lie in mapped memory that is given back when they are dropped."""
+    read = {}
+    for tensor in tensors:
+        with _open(tensor.file) as file:
+            read[tensor.name] = file.get_tensor(tensor.name)
+    return read
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], *, dtype: torch.dtype | None = None) -> None:
+    """Write a safetensors file atomically, one tensor in memory at a time (views and transposes are fine).
+
+    Args:
+        dtype: convert to this; as they are if None.
+
+    Raises:
+        StorageError: if the disk is full or may not be written; the old file stays.
+    """
+    names = sorted(tensors)
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name in names:
+        kind = dtype or tensors[name].dtype
+        start, end = end, end + tensors[name].numel() * kind.itemsize
+        header[name] = {"dtype": _DTYPES[kind], "shape": list(tensors[name].shape), "data_offsets": [start, end]}
+    head = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    head += b" " * (-len(head) % 8)
+
+    def fill(temporary: Path) -> None:
+        with open(temporary, "wb") as file:
+            file.write(len(head).to_bytes(8, "little"))
+            file.write(head)
+            for name in names:
+                plain = tensors[name].detach().to(device="cpu", dtype=dtype or tensors[name].dtype).contiguous()
+                file.write(plain.flatten().view(torch.uint8).numpy().data)
+
+    write_atomic(path, fill)
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if single.exists():
+        return [single]
+    if not index.exists():
+        pickles = sorted(file.name for file in folder.iterdir() if file.suffix in _PICKLES)
+        if pickles:
+            raise ModelError(
+                f"the weights are only here as pickle ({', '.join(pickles[:3])}), which can run code when opened",
+                where=folder,
+                remedy='Convert them where you trust them: python -c "from transformers import AutoModelForCausalLM as A; '
+                "A.from_pretrained('IN').save_pretrained('OUT')\"",
+            )
+        raise ModelError("no model.safetensors in this folder", where=folder, remedy="Copy or train the model again.")
+    try:
+        weight_map = read_json(index)["weight_map"]
+        names = sorted({str(name) for name in weight_map.values()})
+    except (FormatError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError("not an index of safetensors files", where=index) from error
+    for name in names:
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            raise ModelError(f"the index names {name!r}, which is not a safetensors file beside it", where=index)
+        if not (folder / name).exists():
+            raise ModelError(
+                f"{name} is missing ({len(names)} files are listed)",
+                where=index,
+                remedy="Copy the model again, with all its files.",
+            )
+    return [folder / name for name in names]
+
+
+def _headers(path: Path) -> Iterator[StoredTensor]:
+    with _open(path) as file:
+        for name in file.keys():  # noqa: SIM118 (not a dict: it has no other iteration)
+            part = file.get_slice(name)
+            dtype = str(part.get_dtype())
+            yield StoredTensor(path, name, tuple(part.get_shape()), dtype)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(
+            f"not a whole safetensors file ({error})",
+            where=path,
+            remedy="Copy or download it again; it may be cut short.",
+        ) from error

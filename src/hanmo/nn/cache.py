@@ -1,0 +1,123 @@
+"""Keys and values of the positions that a decoder has already seen.
+
+Shapes: L layers, B batch, G key/value heads, T new positions, S all positions, K d_head.
+
+A forward pass calls `update` once per layer and, when all layers are through, `advance` once: a pass that fails
+half-way leaves the cache as it was.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from hanmo.core.errors import ConfigError
+
+__all__ = ["Cache", "GrowingCache", "StaticCache"]
+
+
+class Cache(Protocol):
+    """What attention needs of a cache."""
+
+    @property
+    def length(self) -> int:
+        """Number of positions held, before those of the pass under way."""
+        ...
+
+    def update(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Add k, v (B, G, T, K) of one layer; return all its keys and values (B, G, length + T, K)."""
+        ...
+
+    def advance(self, n: int) -> None:
+        """Count `n` positions as held; called once, after the last layer."""
+        ...
+
+
+class GrowingCache:
+    """Starts empty and takes what comes; gradients flow through it."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self.keys: list[Tensor] = []
+        self.values: list[Tensor] = []
+
+    def update(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Add k, v (B, G, T, K) of one layer; return all its keys and values (B, G, length + T, K).
+
+        Raises:
+            ConfigError: if the number of rows changes.
+        """
+        if layer < len(self.keys):
+            if self.length and k.shape[0] != self.keys[layer].shape[0]:
+                raise _wrong_rows(self.keys[layer].shape[0], k.shape[0])
+            if self.length:
+                k = torch.cat((self.keys[layer][:, :, : self.length], k), dim=2)
+                v = torch.cat((self.values[layer][:, :, : self.length], v), dim=2)
+            self.keys[layer], self.values[layer] = k, v
+        else:
+            self.keys.append(k)
+            self.values.append(v)
+        return k, v
+
+    def advance(self, n: int) -> None:
+        """Count `n` positions as held."""
+        self.length += n
+
+
+class StaticCache:
+    """Allocated once, written in place: no copy of the past at each step. For inference only."""
+
+    def __init__(
+        self,
+        n_layers: int,
+        batch: int,
+        n_kv_heads: int,
+        max_len: int,
+        d_head: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ):
+        shape = (n_layers, batch, n_kv_heads, max_len, d_head)
+        self.keys = torch.zeros(shape, dtype=dtype, device=device)
+        self.values = torch.zeros(shape, dtype=dtype, device=device)
+        self.max_len = max_len
+        self.length = 0
+
+    def update(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Add k, v (B, G, T, K) of one layer; return views of all its keys and values (B, G, length + T, K).
+
+        Raises:
+            ConfigError: if the cache is full, made for another batch size, or would have to carry gradients.
+        """
+        end = self.length + k.shape[2]
+        if end > self.max_len:
+            raise ConfigError(
+                f"{end} positions do not fit into a cache of {self.max_len}",
+                where="past_key_values",
+                remedy="Make the StaticCache as long as prompt and continuation together.",
+            )
+        if k.shape[0] != self.keys.shape[1]:
+            raise _wrong_rows(self.keys.shape[1], k.shape[0])
+        if k.requires_grad:
+            raise ConfigError(
+                "a StaticCache carries no gradients",
+                where="past_key_values",
+                remedy="Use torch.no_grad(), or a GrowingCache.",
+            )
+        self.keys[layer, :, :, self.length : end] = k
+        self.values[layer, :, :, self.length : end] = v
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def advance(self, n: int) -> None:
+        """Count `n` positions as held."""
+        self.length += n
+
+    def reset(self) -> None:
+        """Forget everything; the memory is kept."""
+        self.length = 0
+
+
+def _wrong_rows(held: int, given: int) -> ConfigError:
+    return ConfigError(f"this cache holds {held} rows, the input has {given}", where="past_key_values")

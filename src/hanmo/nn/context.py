@@ -1,0 +1,34 @@
+"""What all layers of one forward pass share besides their input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from hanmo.nn.cache import Cache
+from hanmo.nn.positions import Rotation
+
+__all__ = ["Context"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Handed unchanged through the stack; each sublayer takes what it knows.
+
+    A family that needs something more (a relative bias, a second stream) adds a field here and the sublayer that
+    reads it; the layers in between stay as they are.
+    """
+
+    causal: bool = False
+    """Each position sees only itself and earlier ones."""
+    mask: Tensor | None = None
+    """Further limits, broadcastable to (B, H, T, S): bool (True = may look) or added to the scores."""
+    rotation: Rotation | None = None
+    """Angles for rotary positions."""
+    cache: Cache | None = None
+    """Keys and values of earlier positions."""
+    source: Tensor | None = None
+    """What cross-attention looks at, (B, S, D_source)."""
+    source_mask: Tensor | None = None
+    """Like `mask`, for cross-attention."""

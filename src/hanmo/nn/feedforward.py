@@ -1,0 +1,66 @@
+"""The position-wise feed-forward layer, plain or gated. D d_model, F d_ff."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hanmo.core.errors import ConfigError
+
+__all__ = ["ACTIVATIONS", "FeedForward", "GatedFeedForward", "named_activation"]
+
+
+def _quick_gelu(x: Tensor) -> Tensor:
+    return x * (1.702 * x).sigmoid()
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+    "relu": F.relu,
+    "silu": F.silu,
+    "quick_gelu": _quick_gelu,
+}
+
+
+def named_activation(name: str) -> Callable[[Tensor], Tensor]:
+    """The function of this name.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    if name not in ACTIVATIONS:
+        raise ConfigError(
+            f"unknown activation {name!r}", where="activation", remedy=f"Choose one of {', '.join(ACTIVATIONS)}."
+        )
+    return ACTIVATIONS[name]
+
+
+class FeedForward(nn.Module):
+    """`act(x W₁ + b₁) W₂ + b₂` (Vaswani et al., 2017, eq. 2)."""
+
+    def __init__(self, d_model: int, d_ff: int, *, activation: str, bias: bool = True):
+        super().__init__()
+        self.act = named_activation(activation)
+        self.up = nn.Linear(d_model, d_ff, bias=bias)
+        self.out = nn.Linear(d_ff, d_model, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.act(self.up(x)))
+
+
+class GatedFeedForward(nn.Module):
+    """`(act(x W_gate) ⊙ x W_up) W_out` (Shazeer, 2020, eq. 5 and 6); gate and up are one matrix product."""
+
+    def __init__(self, d_model: int, d_ff: int, *, activation: str, bias: bool = False):
+        super().__init__()
+        self.act = named_activation(activation)
+        self.gate_up = nn.Linear(d_model, 2 * d_ff, bias=bias)
+        self.out = nn.Linear(d_ff, d_model, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.gate_up(x).chunk(2, dim=-1)  # (B, T, F) each
+        return self.out(self.act(gate) * up)

@@ -1,0 +1,34 @@
+"""Starting values of the weights."""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn
+
+from hanmo.nn.attention import CrossAttention, SelfAttention
+from hanmo.nn.feedforward import FeedForward, GatedFeedForward
+from hanmo.nn.norms import LayerNorm, RMSNorm
+
+__all__ = ["init_normal", "init_residual_outputs"]
+
+
+def init_normal(module: nn.Module, std: float) -> None:
+    """Matrices and embeddings from N(0, std²), biases 0, norms 1."""
+    for part in module.modules():
+        if isinstance(part, (nn.Linear, nn.Embedding)):
+            nn.init.normal_(part.weight, std=std)
+            if isinstance(part, nn.Linear) and part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif isinstance(part, (LayerNorm, RMSNorm)):
+            part.reset_parameters()
+
+
+def init_residual_outputs(module: nn.Module, std: float, n_sublayers: int) -> None:
+    """Projections into the residual stream from N(0, std² / n_sublayers) (Radford et al., 2019, §2.3).
+
+    The stream is a sum of that many outputs; so its variance does not grow with depth.
+    """
+    for part in module.modules():
+        if isinstance(part, (SelfAttention, CrossAttention, FeedForward, GatedFeedForward)):
+            nn.init.normal_(part.out.weight, std=std / math.sqrt(n_sublayers))

@@ -1,0 +1,140 @@
+"""Cross-entropy over a vocabulary, from hidden states: `-log softmax(h Wᵀ)[label]`.
+
+Shapes: N tokens, D d_model, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from hanmo.core.errors import ConfigError
+
+__all__ = ["chunked_cross_entropy", "cross_entropy"]
+
+_CHUNK_SCORES = 2**23
+"""Scores alive at a time in the chunked form: 32 MiB in fp32, large enough for full matrix-product speed."""
+
+
+def cross_entropy(
+    hidden: Tensor,
+    weight: Tensor,
+    labels: Tensor,
+    *,
+    ignore_index: int = -100,
+    reduction: Literal["sum", "mean"] = "sum",
+) -> Tensor:
+    """The plain form: all logits at once, softmax in fp32 (fp64 for fp64 input).
+
+    Args:
+        hidden: (N, D).
+        weight: output matrix, (V, D).
+        labels: (N,) int64; `ignore_index` leaves a token out.
+        reduction: "sum" over tokens, or "mean" over those not left out.
+
+    Returns:
+        Scalar, fp32 (fp64 for fp64 input), in nats.
+
+    Raises:
+        ConfigError: for a label outside the vocabulary; for "mean" if every token is left out.
+    """
+    n_tokens = _check_labels(labels, weight.shape[0], ignore_index, reduction)
+    logits = F.linear(hidden, weight)
+    total = F.cross_entropy(logits.to(_wide(logits)), labels, ignore_index=ignore_index, reduction="sum")
+    return total if reduction == "sum" else total / n_tokens
+
+
+def chunked_cross_entropy(
+    hidden: Tensor,
+    weight: Tensor,
+    labels: Tensor,
+    *,
+    ignore_index: int = -100,
+    reduction: Literal["sum", "mean"] = "sum",
+) -> Tensor:
+    """The same value and gradients as `cross_entropy` without ever holding all logits.
+
+    Scores are made for a slice of the tokens at a time, and their gradient with them: the same three matrix products,
+    a fraction of the memory, and no softmax kept for the backward pass. Arguments, result and errors as there.
+    """
+    n_tokens = _check_labels(labels, weight.shape[0], ignore_index, reduction)
+    device = hidden.device.type
+    compute = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
+    needs_grad = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
+    total: Tensor = _ChunkedCrossEntropy.apply(hidden, weight, labels, ignore_index, compute, needs_grad)  # pyright: ignore[reportAssignmentType]
+    return total if reduction == "sum" else total / n_tokens
+
+
+class _ChunkedCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        labels: Tensor,
+        ignore_index: int,
+        compute: torch.dtype,
+        needs_grad: bool,
+    ) -> Tensor:
+        ctx.dtypes = hidden.dtype, weight.dtype
+        hidden, weight = hidden.to(compute), weight.to(compute)
+        wide = _wide(hidden)
+        total = torch.zeros((), dtype=wide, device=hidden.device)
+        grad_hidden = torch.empty_like(hidden) if needs_grad else None
+        grad_weight = torch.zeros(weight.shape, dtype=wide, device=weight.device) if needs_grad else None
+        with torch.autocast(hidden.device.type, enabled=False):
+            step = max(64, _CHUNK_SCORES // weight.shape[0])
+            for start in range(0, hidden.shape[0], step):
+                h, y = hidden[start : start + step], labels[start : start + step]
+                counted = y != ignore_index
+                y = y.where(counted, 0)[:, None]  # (n, 1)
+                logits = (h @ weight.t()).to(wide)  # (n, V)
+                log_sum = logits.logsumexp(dim=-1, keepdim=True)
+                total += (log_sum - logits.gather(1, y)).where(counted[:, None], 0).sum()
+                if grad_hidden is None or grad_weight is None:
+                    continue
+                # d loss / d logits = softmax(logits) - onehot(label)
+                p = logits.sub_(log_sum).exp_()
+                p.scatter_(1, y, p.gather(1, y) - 1).masked_fill_(~counted[:, None], 0)
+                p = p.to(hidden.dtype)
+                grad_hidden[start : start + step] = p @ weight
+                if wide == p.dtype:
+                    grad_weight.addmm_(p.t(), h)
+                else:
+                    grad_weight += p.t() @ h
+        if grad_hidden is not None and grad_weight is not None:
+            ctx.save_for_backward(grad_hidden, grad_weight)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        (grad,) = grad_outputs
+        grad_hidden, grad_weight = ctx.saved_tensors
+        hidden_dtype, weight_dtype = ctx.dtypes
+        return (grad_hidden * grad).to(hidden_dtype), (grad_weight * grad).to(weight_dtype), None, None, None, None
+
+
+def _wide(x: Tensor) -> torch.dtype:
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def _check_labels(labels: Tensor, vocab_size: int, ignore_index: int, reduction: str) -> Tensor | int:
+    counted = labels != ignore_index
+    n_tokens = counted.sum()
+    if torch.compiler.is_compiling():
+        return n_tokens
+    if labels.device.type == "cpu" and not bool((~counted | ((labels >= 0) & (labels < vocab_size))).all()):
+        bad = labels[counted & ((labels < 0) | (labels >= vocab_size))][0]
+        raise ConfigError(f"label {int(bad)} is outside the vocabulary of {vocab_size}", where="labels")
+    if reduction == "mean" and int(n_tokens) == 0:
+        raise ConfigError(
+            "every label is left out, so there is no loss",
+            where="labels",
+            remedy="Look at the data: a text cut too short has no answer left to learn.",
+        )
+    return n_tokens

@@ -1,0 +1,1 @@
+"""Whole stories: a recipe becomes a finished run folder."""

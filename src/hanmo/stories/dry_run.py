@@ -1,0 +1,75 @@
+"""The plan of a recipe: what it would do, what it would need, and one training example."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hanmo.core.toml import to_toml
+from hanmo.stories.pretrain import build_model
+from hanmo.stories.recipe import PretrainRecipe
+
+__all__ = ["describe_plan", "training_memory_bytes"]
+
+_EXAMPLE_TOKENS = 48
+
+
+def training_memory_bytes(n_parameters: int, recipe: PretrainRecipe, vocab_size: int) -> int:
+    """Estimate of the memory that training needs, in bytes: weights, gradients, AdamW, activations and logits.
+
+    A block of width D keeps about 34 D values per token for its backward pass (Korthikanti et al., 2023, eq. 1,
+    in elements, without the attention map, which SDPA does not keep); logits and their gradient take 2 V.
+    """
+    section, batch = recipe.model, recipe.batches
+    tokens = batch.batch_size * section.max_len
+    activations = 34 * section.d_model * section.n_layers * tokens + 2 * vocab_size * tokens
+    return 4 * (4 * n_parameters + activations)
+
+
+def describe_plan(recipe: PretrainRecipe) -> str:
+    """Read the corpus, train the tokenizer, build the model, train nothing, and say what would happen."""
+    from hanmo.batches.blocks import TokenBlocks
+    from hanmo.corpora.build import build_corpus
+    from hanmo.corpora.documents import read_documents
+    from hanmo.corpora.shards import open_shards, shard_dtype, write_shards
+    from hanmo.tokenizers.bpe import train_bpe
+
+    source: Any = recipe.corpus.source if recipe.corpus.source == "stdlib" else Path(recipe.corpus.source)
+    with tempfile.TemporaryDirectory(prefix="hanmo-plan-") as folder:
+        work = Path(folder)
+        build_corpus(source, work / "corpus", recipe.corpus)
+        train_file = work / "corpus" / "train.jsonl.gz"
+        tokenizer = train_bpe((document.text for document in read_documents(train_file)), recipe.tokenizer.vocab_size)
+        assert tokenizer.eos_id is not None
+        write_shards(
+            (document.text for document in read_documents(train_file)), tokenizer.encode_batch, tokenizer.eos_id,
+            work / "shards", shard_dtype(tokenizer.vocab_size), tokenizer_sha256=tokenizer.sha256,
+        )  # fmt: skip
+        ids = open_shards(work / "shards")
+        n_tokens = len(ids)
+        blocks = TokenBlocks(ids, block_len=recipe.model.max_len, batch_size=recipe.batches.batch_size, seed=recipe.seed)
+        batch = blocks.next()
+        del ids, blocks
+    model = build_model(recipe, tokenizer.vocab_size, tokenizer.eos_id)
+    n_parameters = sum(parameter.numel() for parameter in model.parameters())
+    inputs, labels = batch["input_ids"][0, :_EXAMPLE_TOKENS].tolist(), batch["labels"][0, :_EXAMPLE_TOKENS].tolist()
+    rows = [f"  {_piece(tokenizer, token):<24} -> {_piece(tokenizer, label)}" for token, label in zip(inputs, labels, strict=True)]
+    length = f"{recipe.training.minutes:g} minutes" if recipe.training.minutes else f"{recipe.training.n_steps:,} steps"
+    memory = training_memory_bytes(n_parameters, recipe, tokenizer.vocab_size)
+    return "\n".join(
+        [
+            "Recipe", *(f"  {line}" for line in to_toml(recipe.model_dump(mode="json")).splitlines()), "",
+            f"Corpus      {n_tokens:,} training tokens, vocabulary {tokenizer.vocab_size:,}",
+            f"Model       {recipe.model.family}, {n_parameters:,} parameters",
+            f"Training    {length}, {recipe.batches.batch_size * recipe.model.max_len * recipe.training.accumulate:,} tokens per step",
+            f"Memory      about {memory / 2**20:,.0f} MiB", "",
+            "One training example (what the model sees -> what the loss asks for; <ignored> is masked):", *rows,
+        ]
+    )  # fmt: skip
+
+
+def _piece(tokenizer: Any, token: int) -> str:
+    if token == -100:
+        return "<ignored>"
+    return repr(tokenizer.decode([token], skip_special=False))

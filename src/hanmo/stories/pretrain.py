@@ -1,0 +1,363 @@
+"""The main job: raw text → corpus → tokenizer → shards → model → evaluation → samples → report.
+
+Each stage leaves its result in the run folder in one step (temporary sibling, rename), so a story that was
+interrupted takes up again at the first stage whose result is not there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hanmo.core.errors import ConfigError, HanmoError
+from hanmo.core.files import sha256_file, sha256_text, write_json, write_text
+from hanmo.core.machine import EnergyMeter, describe_machine
+from hanmo.core.progress import format_duration, progress, say
+from hanmo.core.runs import RunFolder
+from hanmo.core.toml import to_toml
+from hanmo.stories.evaluate import evaluate_run, write_samples
+from hanmo.stories.recipe import PretrainRecipe
+from hanmo.stories.versions import library_versions
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from hanmo.models.causal_lm import CausalLM
+    from hanmo.tokenizers.tokenizer import Tokenizer
+    from hanmo.training.result import FitResult
+
+__all__ = ["PretrainResult", "build_model", "pretrain"]
+
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainResult:
+    """Where everything is, and the figures that matter."""
+
+    run: Path
+    status: str
+    """"finished", "early_stopped" or "stopped" (a signal; the run can be resumed)."""
+    stopped_by: str | None
+    """Name of the signal, if one stopped the run."""
+    seconds: float
+    """Wall time of the whole story in this session."""
+    parameters: int
+    n_tokens: int
+    """Tokens trained on."""
+    tokens_per_s: float
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    """Contents of evaluation.json; empty if the run was stopped."""
+
+    @property
+    def model(self) -> Path:
+        """The model directory."""
+        return self.run / "model"
+
+    @property
+    def report(self) -> Path:
+        """The report."""
+        return self.run / "report.html"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        paths = {"run": str(self.run), "model": str(self.model), "report": str(self.report)}
+        return asdict(self) | paths
+
+    def summary(self) -> str:
+        """A few lines for a terminal: figures, files, and how to go on."""
+        if self.status == "stopped":
+            return f"Stopped. Everything so far is in {self.run}; go on with the same command and --out {self.run} --resume."
+        heldout, baselines = self.evaluation["heldout"], self.evaluation["baselines"]
+        others = ", ".join(f"{name} {value:.3f}" for name, value in baselines.items())
+        return "\n".join(
+            [
+                f"Trained {self.parameters:,} parameters on {self.n_tokens:,} tokens ({self.tokens_per_s:,.0f} tokens/s), "
+                f"all in {format_duration(self.seconds)}.",
+                f"Held-out text: {heldout['bits_per_byte']:.3f} bits per byte (for the same text: {others}).",
+                "",
+                f"  report   {self.report}",
+                f"  model    {self.model}",
+                "",
+                "Go on with:",
+                f"  hanmo generate {self.model} 'import '",
+                f"  hanmo chat {self.model}",
+                "  hanmo quickstart --corpus my_folder",
+            ]
+        )
+
+
+def pretrain(
+    recipe: PretrainRecipe, run: RunFolder, *, resume: bool = False, command: str | None = None
+) -> PretrainResult:
+    """Run the whole story into `run`.
+
+    Args:
+        recipe: what to do.
+        run: an empty run folder, or the one of an interrupted run with `resume`.
+        resume: go on; finished stages are taken as they are, and training continues bit for bit.
+        command: what the user typed, for the record.
+
+    Raises:
+        HanmoError: whatever goes wrong, with place and remedy; run.json then says "failed" and why.
+    """
+    story = _Story(recipe, run, resume)
+    try:
+        story.open(command)
+        result = story.tell()
+    except KeyboardInterrupt:
+        run.record(status="interrupted", finished=_now())
+        say(f"Interrupted. Finished stages are in {run.path}; go on with --out {run.path} --resume.")
+        raise
+    except HanmoError as error:
+        story.fail(error)
+        raise
+    return result
+
+
+def build_model(recipe: PretrainRecipe, vocab_size: int, eos_id: int | None) -> CausalLM:
+    """The untrained model of a recipe, its weights drawn with the recipe's seed."""
+    from hanmo.core.seeds import seed_everything
+    from hanmo.models.gpt2 import GPT2Config, gpt2
+    from hanmo.models.llama import LlamaConfig, llama
+
+    section = recipe.model
+    seed_everything(recipe.seed)
+    shape: dict[str, Any] = {
+        "vocab_size": vocab_size, "max_len": section.max_len, "d_model": section.d_model,
+        "n_layers": section.n_layers, "n_heads": section.n_heads,
+        "bos_id": eos_id, "eos_id": eos_id,
+    }  # fmt: skip
+    if section.d_ff is not None:
+        shape["d_ff"] = section.d_ff
+    if section.family == "gpt2":
+        dropout = section.dropout
+        return gpt2(GPT2Config(**shape, dropout_attention=dropout, dropout_residual=dropout, dropout_embedding=dropout))
+    if section.dropout:
+        raise ConfigError("the llama family has no residual dropout", where="model.dropout", remedy="Set it to 0, or use family = \"gpt2\".")
+    return llama(LlamaConfig(**shape, n_kv_heads=section.n_kv_heads or section.n_heads, tie_embeddings=True))
+
+
+class _Story:
+    """The stages in order; each method is one of them."""
+
+    def __init__(self, recipe: PretrainRecipe, run: RunFolder, resume: bool):
+        self.recipe, self.run, self.resume = recipe, run, resume
+        self.started = time.monotonic()
+        self.energy = EnergyMeter()
+        self.stages: list[dict[str, Any]] = []
+
+    def open(self, command: str | None) -> None:
+        recipe = self.recipe
+        known = self.run.read()
+        if self.resume and known.get("recipe") != recipe.model_dump(mode="json"):
+            changed = _differences(known.get("recipe") or {}, recipe.model_dump(mode="json"))
+            raise ConfigError(
+                f"the recipe has changed since this run began ({'; '.join(changed)})",
+                where=self.run.path,
+                remedy="Resume with the same recipe and options, or start another run.",
+            )
+        self.stages = [stage for stage in known.get("stages", []) if stage["name"] in ("corpus", "tokenizer", "encode")]
+        values = recipe.model_dump(mode="json")
+        self.run.record(
+            name=recipe.name, status="running", error=None, created=known.get("created") or _now(), finished=None,
+            command=command, recipe=values, recipe_toml=to_toml(values), seed=recipe.seed,
+            versions=library_versions(), machine=describe_machine().to_dict(),
+        )  # fmt: skip
+
+    def tell(self) -> PretrainResult:
+        self._stage("corpus", self.run.path / "corpus" / "corpus.json", self._collect)
+        self._stage("tokenizer", self.run.path / "tokenizer" / "tokenizer.json", self._train_tokenizer)
+        tokenizer = self._tokenizer()
+        self._stage("encode", self.run.path / "shards" / "heldout" / "shards.json", lambda: self._encode(tokenizer))
+        model = build_model(self.recipe, tokenizer.vocab_size, tokenizer.eos_id)
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        config = model.config.model_dump(mode="json")
+        self.run.record(model={"family": self.recipe.model.family, "parameters": parameters, "config": config})
+        with self._timed("train"):
+            fitted = self._train(model, tokenizer)
+        evaluation: dict[str, Any] = {}
+        if fitted.status == "stopped":
+            self.run.record(status="interrupted", finished=_now())
+        else:
+            evaluation = self._finish(model, tokenizer, fitted)
+        return PretrainResult(
+            run=self.run.path, status=fitted.status, stopped_by=fitted.stopped_by,
+            seconds=time.monotonic() - self.started, parameters=parameters,
+            n_tokens=fitted.n_tokens, tokens_per_s=fitted.tokens_per_s, evaluation=evaluation,
+        )  # fmt: skip
+
+    def fail(self, error: HanmoError) -> None:
+        """Leave a record of why, if the disk lets us."""
+        try:
+            self.run.record(status="failed", error=str(error), finished=_now())
+        except HanmoError:
+            say(f"(run.json in {self.run.path} could not be updated)")
+
+    # -- stages --------------------------------------------------------------------------------------------------
+
+    def _collect(self) -> None:
+        from hanmo.corpora.build import build_corpus
+
+        section = self.recipe.corpus
+        source: Any = section.source if section.source == "stdlib" else Path(section.source)
+        build_corpus(source, self.run.path / "corpus", section)
+
+    def _train_tokenizer(self) -> None:
+        from hanmo.corpora.documents import read_documents
+        from hanmo.tokenizers.bpe import train_bpe
+
+        documents = read_documents(self.run.path / "corpus" / "train.jsonl.gz")
+        with progress("Train tokenizer", unit="docs") as bar:
+            tokenizer = train_bpe(
+                _counted((document.text for document in documents), bar.advance), self.recipe.tokenizer.vocab_size,
+                model_max_length=self.recipe.model.max_len,
+            )  # fmt: skip
+        tokenizer.save(self.run.path / "tokenizer")
+
+    def _encode(self, tokenizer: Tokenizer) -> None:
+        from hanmo.corpora.documents import read_documents
+        from hanmo.corpora.shards import shard_dtype, write_shards
+
+        assert tokenizer.eos_id is not None
+        for split in ("train", "heldout"):
+            documents = read_documents(self.run.path / "corpus" / f"{split}.jsonl.gz")
+            with progress(f"Encode {split}", unit="docs") as bar:
+                write_shards(
+                    (document.text for document in documents), tokenizer.encode_batch, tokenizer.eos_id,
+                    self.run.path / "shards" / split, shard_dtype(tokenizer.vocab_size),
+                    tokenizer_sha256=tokenizer.sha256, on_texts=bar.advance,
+                )  # fmt: skip
+
+    def _train(self, model: CausalLM, tokenizer: Tokenizer) -> FitResult:
+        from hanmo.batches.blocks import TokenBlocks
+        from hanmo.core.devices import choose_compute, pick_device
+        from hanmo.evaluation.perplexity import evaluate_blocks
+        from hanmo.tasks.causal_lm import causal_lm_loss
+        from hanmo.training.loop import fit
+
+        recipe, length = self.recipe, self.recipe.model.max_len
+        train_ids, heldout_ids = self._shard("train"), self._shard("heldout")
+        batches = TokenBlocks(train_ids, block_len=length, batch_size=recipe.batches.batch_size, seed=recipe.seed)
+        glance = heldout_ids[: recipe.eval_tokens + 1]
+        n_bytes = len(tokenizer.decode(glance[1:].tolist()).encode())
+
+        def evaluate(trained: Any) -> dict[str, float]:
+            return evaluate_blocks(
+                trained, TokenBlocks.sequential(glance, block_len=length, batch_size=recipe.batches.batch_size), n_bytes=n_bytes
+            )
+
+        compute = choose_compute(pick_device(recipe.device))
+        identity = {
+            "train data": sha256_file(self.run.path / "corpus" / "train.jsonl.gz"),
+            "tokenizer": tokenizer.sha256,
+            "model": sha256_text(model.config.model_dump_json()),
+        }
+        say(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(train_ids):,} training tokens, on {compute.device}")
+        fitted = fit(
+            model, loss=causal_lm_loss, batches=batches, settings=recipe.training, run=self.run, evaluate=evaluate,
+            identity=identity, compute=compute, resume=self.resume and self.run.checkpoints.exists(),
+        )  # fmt: skip
+        step_tokens = recipe.batches.batch_size * length * recipe.training.accumulate
+        self.run.record(
+            device=str(compute.device), compiled=fitted.compiled,
+            precision="bfloat16 autocast" if self.run.read().get("training", {}).get("bf16") else "float32",
+            training={
+                "n_steps": fitted.step, "n_steps_planned": fitted.n_steps, "tokens": fitted.n_tokens,
+                "tokens_per_s": fitted.tokens_per_s, "seconds": fitted.seconds, "best_step": fitted.best_step,
+                "epochs": fitted.step * step_tokens / max(1, len(train_ids)),
+                "stopped_by": {"finished": "time" if recipe.training.minutes else "steps", "early_stopped": "early stopping"}.get(
+                    fitted.status, "signal"
+                ),
+                "bf16": self.run.read().get("training", {}).get("bf16", False), "compiled": fitted.compiled,
+            },
+        )  # fmt: skip
+        return fitted
+
+    def _finish(self, model: CausalLM, tokenizer: Tokenizer, fitted: FitResult) -> dict[str, Any]:
+        from hanmo.evaluation.card import write_model_card
+        from hanmo.evaluation.report import write_report
+        from hanmo.models.directory import write_model
+
+        recipe = self.recipe
+        model.eval()
+        with self._timed("model"):
+            write_model(self.run.model, model)
+            tokenizer.save(self.run.model)
+        with self._timed("evaluate"):
+            evaluation = evaluate_run(self.run.path, model, tokenizer, recipe)
+            write_json(self.run.path / "evaluation.json", evaluation)
+        with self._timed("samples"):
+            write_samples(self.run.path, recipe)
+        energy = self.energy.read()
+        weights = self.run.model / "model.safetensors"
+        self.run.record(
+            status="finished", finished=_now(), seconds=time.monotonic() - self.started, energy=asdict(energy),
+            hashes={
+                "train.jsonl.gz": sha256_file(self.run.path / "corpus" / "train.jsonl.gz"),
+                "heldout.jsonl.gz": sha256_file(self.run.path / "corpus" / "heldout.jsonl.gz"),
+                "tokenizer.json": tokenizer.sha256, "model.safetensors": sha256_file(weights),
+            },
+        )  # fmt: skip
+        write_text(self.run.path / "recipe.toml", to_toml(recipe.model_dump(mode="json")))
+        write_model_card(self.run.model, self.run.path)
+        write_report(self.run.path, lang=recipe.lang)
+        return evaluation
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _stage(self, name: str, result: Path, work: Callable[[], None]) -> None:
+        if self.resume and result.exists():
+            say(f"{name}: already there")
+            return
+        with self._timed(name):
+            work()
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        self.stages.append({"name": name, "seconds": round(time.monotonic() - start, 3)})
+        self.run.record(stages=self.stages)
+
+    def _tokenizer(self) -> Tokenizer:
+        from hanmo.stories.tokenizer_facts import tokenizer_facts
+        from hanmo.tokenizers.tokenizer import Tokenizer
+
+        tokenizer = Tokenizer.load(self.run.path / "tokenizer")
+        self.run.record(tokenizer=tokenizer_facts(tokenizer, self.run.path / "corpus" / "heldout.jsonl.gz"))
+        return tokenizer
+
+    def _shard(self, split: str) -> np.ndarray:
+        from hanmo.corpora.shards import open_shards, read_shard_report
+
+        folder = self.run.path / "shards" / split
+        report = read_shard_report(folder).model_dump(mode="json")
+        self.run.record(shards=self.run.read().get("shards", {}) | {split: report})
+        return open_shards(folder, verify=True)
+
+
+def _counted(items: Iterable[ResultT], advance: Callable[[int], None]) -> Iterator[ResultT]:
+    for item in items:
+        yield item
+        advance(1)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> list[str]:
+    found = []
+    for key in sorted({*before, *after}):
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += _differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            found.append(f"{prefix}{key}: {old!r} -> {new!r}")
+    return found

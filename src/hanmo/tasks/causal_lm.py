@@ -1,0 +1,29 @@
+"""The causal language modelling objective: predict each token from those before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hanmo.nn.losses import cross_entropy
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hanmo.models.causal_lm import CausalLM
+
+__all__ = ["causal_lm_loss"]
+
+_IGNORED = -100
+
+
+def causal_lm_loss(model: CausalLM, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Sum of the negative log-likelihoods of the labels, in nats, and how many labels there are.
+
+    Args:
+        model: a decoder.
+        batch: `input_ids` (B, T) and `labels` (B, T), labels already shifted, -100 where none is scored.
+    """
+    labels = batch["labels"].flatten()
+    hidden = model.hidden(batch["input_ids"]).flatten(0, 1)
+    total = cross_entropy(hidden, model.head_weight, labels, ignore_index=_IGNORED, reduction="sum")
+    return total, (labels != _IGNORED).sum()

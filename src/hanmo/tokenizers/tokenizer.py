@@ -1,0 +1,273 @@
+"""Text to token ids and back, as a Hugging Face folder says it (`tokenizer.json`, `tokenizer_config.json`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import tokenizers as hf
+from hanmo.core.errors import ConfigError, DataError, FormatError, ModelError, storage_error
+from hanmo.core.files import read_json, sha256_text, write_json, write_text
+from hanmo.tokenizers.pieces import find_piece_reader
+
+__all__ = ["Tokenizer", "parse_definition"]
+
+_ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+
+
+class Tokenizer:
+    """A tokenizer whose special tokens cannot be written by the text it reads.
+
+    Args:
+        definition: the text of a tokenizer.json; kept as it is, so that saving changes no byte of it.
+        config: the content of tokenizer_config.json; keys this project does not use are kept.
+        chat_template: Jinja source that turns messages into one text, or None for the one in `config`, if any.
+        where: the file or folder that errors name.
+
+    Raises:
+        FormatError: if the definition is damaged or a special token of the config is not in the vocabulary.
+    """
+
+    def __init__(
+        self,
+        definition: str,
+        config: Mapping[str, Any] | None = None,
+        *,
+        chat_template: str | None = None,
+        where: object = "tokenizer.json",
+    ):
+        self.definition = definition
+        self.config = dict(config or {})
+        self._plain = parse_definition(definition, where)
+        # Special tokens written in ordinary text are ordinary text here; `_control` is the other form.
+        self._plain.encode_special_tokens = True
+        vocabulary = self._plain.get_vocab(with_added_tokens=True)
+        self._pieces: dict[int, str] = {token_id: piece for piece, token_id in vocabulary.items()}
+        self._added = {i: token.content for i, token in self._plain.get_added_tokens_decoder().items()}
+        self._special = {i for i, token in self._plain.get_added_tokens_decoder().items() if token.special}
+        self._read_piece = find_piece_reader(json.loads(definition))
+        self.vocab_size: int = max(self._pieces, default=-1) + 1
+        self.special_tokens: dict[str, str] = {}
+        for role in _ROLES:
+            text = _token_text(self.config.get(role))
+            if text is None:
+                continue
+            if text not in vocabulary:
+                raise FormatError(
+                    f"{role} is {text!r}, which is not in the vocabulary",
+                    where=where,
+                    remedy="The files may come from two different tokenizers; copy them again from one source.",
+                )
+            self.special_tokens[role] = text
+        self.eos_token, self.bos_token, self.pad_token = map(
+            self.special_tokens.get, ("eos_token", "bos_token", "pad_token")
+        )
+        self.eos_id, self.bos_id, self.pad_id = (
+            None if token is None else vocabulary[token] for token in (self.eos_token, self.bos_token, self.pad_token)
+        )
+        self.chat_template: str | None = chat_template or _default_template(self.config.get("chat_template"))
+
+    @property
+    def sha256(self) -> str:
+        """Hex SHA-256 of tokenizer.json: what shards and run folders record to notice another tokenizer."""
+        return self._sha256
+
+    @cached_property
+    def _sha256(self) -> str:
+        return sha256_text(self.definition)
+
+    @cached_property
+    def _control(self) -> hf.Tokenizer:
+        # A second parse, not a toggled flag: a flag on a shared object would be a race between threads.
+        return parse_definition(self.definition, "tokenizer.json")
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """Ids of the control tokens (marked special in tokenizer.json)."""
+        return frozenset(self._special)
+
+    @property
+    def special_names(self) -> frozenset[str]:
+        """Texts of the control tokens."""
+        return frozenset(self._added[token_id] for token_id in self._special)
+
+    def __repr__(self) -> str:
+        return f"Tokenizer(vocab_size={self.vocab_size}, eos_token={self.eos_token!r}, sha256={self.sha256[:12]})"
+
+    def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
+        """Turn text into ids. No token is added in front or behind.
+
+        Args:
+            text: any string of Unicode scalar values.
+            allow_special: read special tokens such as `<|endoftext|>` as control tokens. Never for text that
+                a user wrote: the default makes it ordinary text.
+
+        Raises:
+            DataError: if the text holds half a surrogate pair, which no UTF-8 file can.
+        """
+        return self.encode_batch([text], allow_special=allow_special)[0]
+
+    def encode_batch(self, texts: Sequence[str], *, allow_special: bool = False) -> list[list[int]]:
+        """`encode` for many texts at once, on all cores."""
+        coder = self._control if allow_special else self._plain
+        try:
+            encodings = coder.encode_batch_fast(list(texts), add_special_tokens=False)
+        except (TypeError, UnicodeEncodeError) as error:
+            bad = next((n for n, text in enumerate(texts) if not _is_encodable(text)), None)
+            raise DataError(
+                "cannot encode what is not a string, or a string with half a surrogate pair",
+                where=f"text {bad}",
+                remedy="Repair it first, for instance with text.encode('utf-8', 'replace').decode().",
+            ) from error
+        return [encoding.ids for encoding in encodings]
+
+    def decode(self, ids: Iterable[int], *, skip_special: bool = True) -> str:
+        """Turn ids into text; bytes that are no UTF-8 become U+FFFD.
+
+        Raises:
+            DataError: for an id that this tokenizer does not have.
+        """
+        ids = [int(token_id) for token_id in ids]
+        for token_id in ids:
+            self._piece(token_id)
+        return self._plain.decode(ids, skip_special_tokens=skip_special)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The exact bytes that a token stands for; a special token's are those of its name.
+
+        Raises:
+            DataError: for an id that this tokenizer does not have.
+            ConfigError: for a kind of tokenizer whose tokens are not byte strings (WordPiece).
+        """
+        piece = self._piece(token_id)
+        if token_id in self._added:
+            return piece.encode("utf-8")
+        if self._read_piece is None:
+            raise ConfigError(
+                "the tokens of this tokenizer are not byte strings",
+                remedy="Decode whole sequences with decode(); streaming needs a byte-level or SentencePiece tokenizer.",
+            )
+        return self._read_piece(piece)
+
+    def token_id(self, token: str) -> int | None:
+        """Id of a token by its exact name, such as `<|im_end|>`, or None."""
+        return self._plain.token_to_id(token)
+
+    def _piece(self, token_id: int) -> str:
+        try:
+            return self._pieces[token_id]
+        except KeyError:
+            raise DataError(
+                f"id {token_id} is not in this tokenizer, which has {self.vocab_size} tokens",
+                remedy="The ids come from another tokenizer, or the model's vocabulary is larger than its tokenizer's.",
+            ) from None
+
+    def with_chat_template(self, template: str) -> Tokenizer:
+        """The same tokenizer with another chat template."""
+        config = {key: value for key, value in self.config.items() if key != "chat_template"}
+        return Tokenizer(self.definition, config, chat_template=template)
+
+    def save(self, folder: str | Path) -> None:
+        """Write tokenizer.json, tokenizer_config.json and, where there is one, chat_template.jinja.
+
+        Raises:
+            StorageError: if the folder cannot be written.
+        """
+        folder = Path(folder)
+        write_text(folder / "tokenizer.json", self.definition)
+        write_json(folder / "tokenizer_config.json", self.config)
+        template = folder / "chat_template.jinja"
+        if self.chat_template is not None:
+            write_text(template, self.chat_template)
+        else:
+            try:  # one left by another tokenizer would be taken for ours
+                template.unlink(missing_ok=True)
+            except OSError as error:
+                raise storage_error(error, template) from error
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Tokenizer:
+        """Read the tokenizer of a model folder.
+
+        Raises:
+            ModelError: if there is no tokenizer.json.
+            FormatError: if a file is truncated, not JSON, or does not fit the others.
+        """
+        folder = Path(folder)
+        definition = _read_text(folder / "tokenizer.json")
+        if definition is None:
+            raise ModelError(
+                "there is no tokenizer.json" if folder.is_dir() else "there is no such folder",
+                where=folder / "tokenizer.json" if folder.is_dir() else folder,
+                remedy="Copy it from where the model came from, or train one with `hanmo tokenizer train`.",
+            )
+        config: dict[str, Any] = {}
+        # special_tokens_map.json is the older place of the special tokens; the config overrides it.
+        for name in ("special_tokens_map.json", "tokenizer_config.json"):
+            if (folder / name).is_file():
+                values = read_json(folder / name)
+                if not isinstance(values, dict):
+                    raise FormatError("not a JSON object", where=folder / name)
+                config |= values
+        template = _read_text(folder / "chat_template.jinja")
+        return cls(definition, config, chat_template=template, where=folder / "tokenizer.json")
+
+
+def parse_definition(definition: str, where: object) -> hf.Tokenizer:
+    """Parse the text of a tokenizer.json, switching off any truncation and padding it asks for.
+
+    Raises:
+        FormatError: if it is damaged.
+    """
+    try:
+        parsed = hf.Tokenizer.from_str(definition)
+    except Exception as error:  # the library raises bare Exception
+        raise FormatError(
+            f"not a tokenizer.json that can be read ({error})",
+            where=where,
+            remedy="The file may be truncated; copy it again.",
+        ) from error
+    # Text cut without a word is what we never do.
+    parsed.no_truncation()
+    parsed.no_padding()
+    return parsed
+
+
+def _read_text(path: Path) -> str | None:
+    try:
+        # Line endings as they are: universal newlines would change the hash.
+        return path.read_bytes().decode("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except UnicodeDecodeError as error:
+        raise FormatError("not UTF-8 text", where=path, remedy="The file may be damaged; copy it again.") from error
+    except OSError as error:
+        raise ModelError(f"cannot be read ({error.strerror})", where=path) from error
+
+
+def _token_text(value: Any) -> str | None:
+    """A special token is written as a string or as an object with `content`."""
+    if isinstance(value, Mapping):
+        value = value.get("content")
+    return value if isinstance(value, str) else None
+
+
+def _default_template(value: Any) -> str | None:
+    """A chat template is written as a string or as a list of named ones, of which `default` counts."""
+    if isinstance(value, list):
+        named = {item.get("name"): item.get("template") for item in value if isinstance(item, Mapping)}
+        value = named.get("default")
+    return value if isinstance(value, str) and value else None
+
+
+def _is_encodable(text: object) -> bool:
+    if not isinstance(text, str):
+        return False
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,66 @@
+"""AdamW with decoupled weight decay on matrices only, and its state as named tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from hanmo.core.errors import FormatError
+from hanmo.training.settings import TrainingSettings
+
+__all__ = ["adamw", "load_optimizer_tensors", "optimizer_tensors", "trained_parameters"]
+
+_FUSED_DEVICES = {"cpu", "cuda", "xpu", "mps"}
+
+
+def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Parameters that training changes, by name; a tied one appears once, under its first name."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def adamw(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
+    """AdamW (Loshchilov & Hutter, 2019, algorithm 2) over the trained parameters of `model`.
+
+    Tensors of two or more dimensions (matrices and embeddings) decay; norms and biases do not (as GPT-2's
+    public reproductions do it).
+    """
+    parameters = trained_parameters(model).values()
+    matrices = [parameter for parameter in parameters if parameter.dim() >= 2]
+    vectors = [parameter for parameter in parameters if parameter.dim() < 2]
+    groups = [
+        {"params": group, "weight_decay": decay}
+        for group, decay in ((matrices, settings.weight_decay), (vectors, 0.0))
+        if group
+    ]
+    fused = all(parameter.device.type in _FUSED_DEVICES and parameter.is_floating_point() for parameter in parameters)
+    return torch.optim.AdamW(
+        groups, lr=settings.lr, betas=(settings.beta1, settings.beta2), eps=settings.eps, fused=fused
+    )
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:
+    """State of `optimizer` as `{parameter name}|{slot}`; a parameter that never had a gradient has none."""
+    return {
+        f"{name}|{slot}": value
+        for name, parameter in trained_parameters(model).items()
+        for slot, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def load_optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Give `optimizer` the state that `optimizer_tensors` took.
+
+    Raises:
+        FormatError: if a tensor belongs to no trained parameter of `model`.
+    """
+    parameters = trained_parameters(model)
+    positions = {id(p): i for i, p in enumerate(p for group in optimizer.param_groups for p in group["params"])}
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        name, _, slot = key.rpartition("|")
+        if name not in parameters or (slot != "step" and value.shape != parameters[name].shape):
+            raise FormatError(f"the optimizer state {key!r} does not fit this model", where="optimizer.safetensors")
+        state.setdefault(positions[id(parameters[name])], {})[slot] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

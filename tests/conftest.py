@@ -1,0 +1,44 @@
+"""Shared fixtures: the data folder, one thread, silence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real data sets; tests that need it skip where HANMO_DATA is not set."""
+    root = os.environ.get("HANMO_DATA")
+    if not root:
+        pytest.skip("HANMO_DATA is not set: no real data sets here (docs/data.md says where they come from)")
+    return Path(root)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is measured about the machine goes to a folder of the tests, not to the user's."""
+    before = os.environ.get("HANMO_CACHE")
+    os.environ["HANMO_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["HANMO_CACHE"]
+    else:
+        os.environ["HANMO_CACHE"] = before
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """No progress output, unless a test switches it on."""
+    from hanmo.core.progress import is_quiet, set_quiet
+
+    before = is_quiet()
+    set_quiet(True)
+    yield
+    set_quiet(before)
