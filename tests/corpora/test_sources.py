@@ -24,7 +24,17 @@ def read(path: Path, **settings: object) -> tuple[list[Document], list[Skipped]]
 
 
 def test_walk_is_sorted_and_counts_what_it_leaves(tmp_path: Path) -> None:
-    for name in ("b.txt", "a/z.MD", "a/c.txt.gz", "A.py", ".hidden.txt", ".git/x.txt", "x.png", "x.json", "out/t.jsonl"):
+    for name in (
+        "b.txt",
+        "a/z.MD",
+        "a/c.txt.gz",
+        "A.py",
+        ".hidden.txt",
+        ".git/x.txt",
+        "x.png",
+        "x.json",
+        "out/t.jsonl",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
@@ -71,7 +81,9 @@ def test_lines_are_documents_only_where_they_look_like_it(tmp_path: Path) -> Non
     path.write_text(book, encoding="utf-8")
     assert len(read(path)[0]) == 1
     assert len(read(path, lines="document")[0]) == 40
-    wrapped = "\n".join("the words of this line make up about seventy characters of plain t" + "x" * (n % 5) for n in range(200))
+    wrapped = "\n".join(
+        "the words of this line make up about seventy characters of plain t" + "x" * (n % 5) for n in range(200)
+    )
     path.write_text(wrapped, encoding="utf-8")
     assert len(read(path)[0]) == 1
 
@@ -120,7 +132,15 @@ def test_gzip_bombs_and_damage(tmp_path: Path) -> None:
 
 def test_jsonl_rows(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
-    rows = ['{"text": "一"}', "", "{bad", '["text"]', '{"body": "x", "id": 3}', '{"text": 3}', '{"text": "二", "id": "q"}']
+    rows = [
+        '{"text": "一"}',
+        "",
+        "{bad",
+        '["text"]',
+        '{"body": "x", "id": 3}',
+        '{"text": 3}',
+        '{"text": "二", "id": "q"}',
+    ]
     path.write_text("\n".join(rows), encoding="utf-8")
     documents, skipped = read(path)
     assert [(document.text, document.id) for document in documents] == [("一", "x.jsonl#1"), ("二", "x.jsonl#7")]
@@ -147,9 +167,15 @@ def test_an_endless_row_is_skipped_in_bounded_memory(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("content", "texts"),
     [
-        ("label,text\n1,你好\n0,\"再见,\n朋友\"\n", ["你好", "再见,\n朋友"]),
-        ("id;words\n1;a sentence of several words\n2;another sentence of words\n", ["a sentence of several words", "another sentence of words"]),
-        ('"3","Title","A long description of the news"\n"2","Other","One more long description"\n', ["A long description of the news", "One more long description"]),
+        ('label,text\n1,你好\n0,"再见,\n朋友"\n', ["你好", "再见,\n朋友"]),
+        (
+            "id;words\n1;a sentence of several words\n2;another sentence of words\n",
+            ["a sentence of several words", "another sentence of words"],
+        ),
+        (
+            '"3","Title","A long description of the news"\n"2","Other","One more long description"\n',
+            ["A long description of the news", "One more long description"],
+        ),
         ("only\nthis is the first row\nthis is the second row\n", ["this is the first row", "this is the second row"]),
     ],
 )

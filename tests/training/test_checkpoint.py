@@ -82,7 +82,8 @@ def test_newest_complete_checkpoint_is_taken_and_old_ones_deleted(tmp_path):
     delete_old_checkpoints(tmp_path, keep=2, besides=0)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000000", "step-00000010", "step-00000015"]
     newest = latest_checkpoint(tmp_path)
-    assert newest is not None and newest.name == "step-00000015"
+    assert newest is not None
+    assert newest.name == "step-00000015"
 
 
 def test_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path, capsys):
@@ -92,8 +93,10 @@ def test_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path, capsys
     set_quiet(False)
     newest = latest_checkpoint(tmp_path)
     set_quiet(True)
-    assert newest is not None and newest.name == "step-00000005"
-    assert "step-00000010" in (said := capsys.readouterr().err) and "model.safetensors" in said
+    assert newest is not None
+    assert newest.name == "step-00000005"
+    assert "step-00000010" in (said := capsys.readouterr().err)
+    assert "model.safetensors" in said
     sweep_checkpoints(tmp_path, newest)
     assert not broken.exists()
 
@@ -126,13 +129,15 @@ def test_truncation_and_bit_flips_are_always_detected(tmp_path):
                 continue  # only the final newline of a JSON file is gone
             file.write_bytes(whole[:size])
             damage = find_damage(path)
-            assert damage is not None and file.name in damage
+            assert damage is not None
+            assert file.name in damage
         for position in rng.integers(0, len(whole) * 8, size=256):
             flipped = bytearray(whole)
             flipped[position // 8] ^= 1 << (position % 8)
             file.write_bytes(flipped)
             damage = find_damage(path)
-            assert damage is not None and file.name in damage, (file.name, position)
+            assert damage is not None, (file.name, position)
+            assert file.name in damage
             with pytest.raises(FormatError, match="damaged"):
                 read_checkpoint(path)
         file.write_bytes(whole)
@@ -146,7 +151,8 @@ def test_manifest_cannot_point_elsewhere(tmp_path):
     manifest["files"][0]["name"] = "../../secret"
     (path / "manifest.json").write_text(json.dumps(manifest | {"sha256": module._digest(manifest)}))
     damage = find_damage(path)
-    assert damage is not None and "manifest.json" in damage
+    assert damage is not None
+    assert "manifest.json" in damage
 
 
 class Faults:
@@ -197,13 +203,16 @@ def test_failing_every_single_operation_keeps_the_previous_checkpoint(tmp_path):
         if error is None or newest.name == "step-00000002":  # the fault came after the rename
             assert equal(read_checkpoint(newest), new)
         else:
-            assert isinstance(error, StorageError) and "full" in str(error)
+            assert isinstance(error, StorageError)
+            assert "full" in str(error)
             assert equal(read_checkpoint(newest), old)
         sweep_checkpoints(folder, newest)
         assert equal(read_checkpoint(write_checkpoint(folder, make(3))), make(3))
         shutil.rmtree(folder)
-    assert error is None and [p.name for p in folder.iterdir()] == ["step-00000002"]
-    assert failures["save_file"] == 3 and failures["replace"] == 3 and failures["fsync"] >= 8, failures
+    assert error is None
+    assert [p.name for p in folder.iterdir()] == ["step-00000002"]
+    assert failures["save_file"] == failures["replace"] == 3, failures
+    assert failures["fsync"] >= 8, failures
     assert sum(failures.values()) > 25
 
 
@@ -233,7 +242,8 @@ def test_full_disk_is_reported_and_nothing_partial_is_accepted(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True, timeout=120, check=False
     )
-    assert done.returncode == 1 and "larger than this system allows" in done.stdout, done.stderr
+    assert done.returncode == 1, done.stderr
+    assert "larger than this system allows" in done.stdout
     assert [p.name for p in tmp_path.iterdir()] == ["step-00000001"]
     assert find_damage(tmp_path / "step-00000001") is None
 

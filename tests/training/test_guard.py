@@ -73,10 +73,12 @@ def test_training_stops_before_the_step_and_the_weights_stay_finite(tiny, tmp_pa
 
     with pytest.raises(TrainingError, match="step 3"):
         tiny.train(tmp_path, model=model, loss=poisoned(tiny, where, {3}), accumulate=1, on_step=remember)
-    assert len(weights) == 2 and torch.equal(model.mix.weight, weights[-1])
+    assert len(weights) == 2
+    assert torch.equal(model.mix.weight, weights[-1])
     assert all(p.isfinite().all() for p in model.parameters())
     newest = latest_checkpoint(tmp_path / "checkpoints")
-    assert newest is not None and read_checkpoint(newest).step == 0
+    assert newest is not None
+    assert read_checkpoint(newest).step == 0
 
 
 @pytest.mark.parametrize("where", ["loss", "activation", "gradient"])
@@ -93,13 +95,16 @@ def test_skip_leaves_the_step_out_and_goes_on(tiny, tmp_path, where):
     result = tiny.train(
         tmp_path, model=model, loss=loss, accumulate=1, nan_policy="skip", on_step=remember, n_steps=n_steps
     )
-    assert result.status == "finished" and result.skipped == (1 if where == "gradient" else 2)
-    assert events[3]["skipped"] and torch.equal(weights[3], weights[2]) and not torch.equal(weights[2], weights[1])
+    assert result.status == "finished"
+    assert result.skipped == (1 if where == "gradient" else 2)
+    assert events[3]["skipped"]
+    assert torch.equal(weights[3], weights[2])
+    assert not torch.equal(weights[2], weights[1])
     assert all(p.isfinite().all() for p in model.parameters())
     logged = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [e["step"] for e in logged if e.get("skipped")] == ([4] if where == "gradient" else [4, 8])
 
 
 def test_three_bad_steps_in_a_row_stop_even_when_skipping(tiny, tmp_path):
-    with pytest.raises(TrainingError, match="step 6.*3 bad steps in a row"):
+    with pytest.raises(TrainingError, match=r"step 6.*3 bad steps in a row"):
         tiny.train(tmp_path, loss=poisoned(tiny, "loss", {4, 5, 6}), accumulate=1, nan_policy="skip")

@@ -14,9 +14,7 @@ LINES = [
 ]
 
 
-@pytest.mark.parametrize(
-    "step, evaluated_at, kept", [(3, 2, 5), (2, 2, 4), (2, 0, 3), (1, -1, 2), (-1, -1, 1)]
-)
+@pytest.mark.parametrize(("step", "evaluated_at", "kept"), [(3, 2, 5), (2, 2, 4), (2, 0, 3), (1, -1, 2), (-1, -1, 1)])
 def test_lines_after_the_checkpoint_are_dropped(tmp_path, step, evaluated_at, kept):
     file = tmp_path / "metrics.jsonl"
     file.write_text("".join(LINES), encoding="utf-8")

@@ -36,12 +36,17 @@ def test_log_result_and_files(tiny, tmp_path):
     result = tiny.train(tmp_path, on_step=seen.append)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     steps = [line for line in lines if "eval" not in line]
-    assert steps == seen and [line["step"] for line in steps] == list(range(1, 13))
+    assert steps == seen
+    assert [line["step"] for line in steps] == list(range(1, 13))
     assert set(steps[0]) == {"step", "loss", "lr", "grad_norm", "tokens", "tokens_per_s", "seconds", "samples"}
-    assert steps[0]["samples"] == {"epoch": 0, "position": 0} and steps[1]["samples"]["position"] == 9
+    assert steps[0]["samples"] == {"epoch": 0, "position": 0}
+    assert steps[1]["samples"]["position"] == 9
     assert [line["step"] for line in lines if "eval" in line] == [5, 10, 12]
-    assert result.status == "finished" and result.step == result.n_steps == 12 and result.n_tokens == steps[-1]["tokens"]
-    assert result.evaluation == lines[-1]["eval"] and result.loss == steps[-1]["loss"]
+    assert result.status == "finished"
+    assert result.step == result.n_steps == 12
+    assert result.n_tokens == steps[-1]["tokens"]
+    assert result.evaluation == lines[-1]["eval"]
+    assert result.loss == steps[-1]["loss"]
     assert RunFolder(tmp_path).read()["training"]["n_steps"] == 12
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["step-00000008", "step-00000012"]
 
@@ -71,7 +76,8 @@ def test_resume_is_bit_exact_at_every_step(tiny, tmp_path):
         path = tmp_path / f"crash{step}"
         crash(tiny, path, step)
         result = tiny.train(path, resume=True)
-        assert result.status == "finished" and tiny.trace(path) == whole, step
+        assert result.status == "finished"
+        assert tiny.trace(path) == whole, step
 
 
 def test_many_crashes_in_one_run_change_nothing(tiny, tmp_path):
@@ -118,7 +124,9 @@ def test_finished_run_resumes_to_the_same_result(tiny, tmp_path):
     first = tiny.train(tmp_path)
     before = tiny.trace(tmp_path)
     again = tiny.train(tmp_path, resume=True)
-    assert again.status == "finished" and again.step == first.step and tiny.trace(tmp_path) == before
+    assert again.status == "finished"
+    assert again.step == first.step
+    assert tiny.trace(tmp_path) == before
 
 
 def test_killed_before_the_first_checkpoint_starts_again_cleanly(tiny, tmp_path):
@@ -133,7 +141,8 @@ def test_damaged_newest_checkpoint_costs_steps_not_exactness(tiny, tmp_path):
     tiny.train(tmp_path / "whole")
     crash(tiny, tmp_path / "crash", 11)
     newest = latest_checkpoint(tmp_path / "crash" / "checkpoints")
-    assert newest is not None and newest.name == "step-00000008"
+    assert newest is not None
+    assert newest.name == "step-00000008"
     (newest / "optimizer.safetensors").write_bytes(b"")
     tiny.train(tmp_path / "crash", resume=True)
     assert tiny.trace(tmp_path / "crash") == tiny.trace(tmp_path / "whole")
@@ -146,7 +155,7 @@ def test_new_run_does_not_touch_an_old_one(tiny, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change, message",
+    ("change", "message"),
     [
         ({"identity": {"tokenizer": "t1", "world size": "1"}}, r"tokenizer: t0 -> t1"),
         ({"identity": {"tokenizer": "t0", "world size": "2"}}, r"world size: 1 -> 2"),
@@ -182,7 +191,8 @@ def test_early_stopping_returns_to_the_best_weights(tiny, tmp_path):
         checkpoint_steps=None, keep_checkpoints=1, on_step=remember,
     )  # fmt: skip
     assert (result.status, result.step, result.best, result.best_step) == ("early_stopped", 8, 2.0, 4)
-    assert torch.equal(model.mix.weight, kept[4]) and not torch.equal(kept[8], kept[4])
+    assert torch.equal(model.mix.weight, kept[4])
+    assert not torch.equal(kept[8], kept[4])
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["step-00000004", "step-00000008"]
 
 
@@ -225,7 +235,8 @@ def test_signal_finishes_the_step_saves_and_resumes_exactly(tiny, tmp_path, numb
 
     result = tiny.train(tmp_path / "stopped", on_step=interrupt)
     assert (result.status, result.stopped_by, result.step) == ("stopped", number.name, 6)
-    assert result.checkpoint is not None and result.checkpoint.name == "step-00000006"
+    assert result.checkpoint is not None
+    assert result.checkpoint.name == "step-00000006"
     assert signal.getsignal(number) is before
     assert tiny.train(tmp_path / "stopped", resume=True).status == "finished"
     assert tiny.trace(tmp_path / "stopped") == tiny.trace(tmp_path / "whole")
@@ -240,7 +251,8 @@ def test_second_ctrl_c_aborts_at_once(tiny, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         tiny.train(tmp_path, on_step=interrupt)
     newest = latest_checkpoint(tmp_path / "checkpoints")
-    assert newest is not None and newest.name == "step-00000004"
+    assert newest is not None
+    assert newest.name == "step-00000004"
 
 
 @pytest.mark.parametrize("cut", [5, 12])
@@ -259,10 +271,13 @@ def test_signal_in_an_evaluation_does_not_wait_for_it_and_it_is_done_on_resume(t
     result = tiny.train(
         tmp_path / "cut", model=model, evaluate=evaluate, on_step=lambda event: step.__setitem__(0, event["step"])
     )
-    assert result.status == "stopped" and result.step == cut and model.training
+    assert result.status == "stopped"
+    assert result.step == cut
+    assert model.training
     assert tiny.train(tmp_path / "cut", resume=True).status == "finished"
     cut_run, whole = tiny.trace(tmp_path / "cut"), tiny.trace(tmp_path / "whole")
-    assert cut_run["log"] == whole["log"] and cut_run["hashes"] == whole["hashes"]
+    assert cut_run["log"] == whole["log"]
+    assert cut_run["hashes"] == whole["hashes"]
 
 
 def test_outside_the_main_thread_handlers_are_left_alone(tiny, tmp_path):
@@ -281,7 +296,8 @@ def test_autocast_and_determinism_are_applied_and_put_back(tiny, tmp_path):
         return tiny.loss(model, batch)
 
     tiny.train(tmp_path / "on", loss=loss, autocast="bf16", deterministic=True)
-    assert seen == {(torch.bfloat16, True)} and not torch.are_deterministic_algorithms_enabled()
+    assert seen == {(torch.bfloat16, True)}
+    assert not torch.are_deterministic_algorithms_enabled()
     seen.clear()
     tiny.train(tmp_path / "off", loss=loss, autocast="auto")
     assert seen == {(torch.float32, False)}
@@ -291,4 +307,5 @@ def test_log_every_thins_the_log_but_not_the_callback(tiny, tmp_path):
     seen = []
     tiny.train(tmp_path, log_every=5, evaluate=None, on_step=seen.append)
     lines = [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert lines == [5, 10, 12] and len(seen) == 12
+    assert lines == [5, 10, 12]
+    assert len(seen) == 12

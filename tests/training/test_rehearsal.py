@@ -31,9 +31,13 @@ def test_rehearsal_leaves_no_trace(tiny):
         model.calls += 1
         total, _ = tiny.loss(model, batches.next())
         total.backward()
-        assert model.mix.weight.grad is not None and batches.state() != position
-    assert batches.state() == position and model.calls == 0 and model.mix.weight.grad is None
-    assert torch.equal(torch.rand(2), expected) and torch.equal(model.mix.weight, weights)
+        assert model.mix.weight.grad is not None
+        assert batches.state() != position
+    assert batches.state() == position
+    assert model.calls == 0
+    assert model.mix.weight.grad is None
+    assert torch.equal(torch.rand(2), expected)
+    assert torch.equal(model.mix.weight, weights)
 
 
 def test_time_budget_fixes_the_steps_once_and_resume_keeps_them(tiny, tmp_path, monkeypatch):
@@ -54,11 +58,13 @@ def test_time_budget_fixes_the_steps_once_and_resume_keeps_them(tiny, tmp_path, 
     n_steps = read_checkpoint(newest).state["progress"]["n_steps"]
     assert RunFolder(tmp_path / "a").read()["training"]["n_steps"] == n_steps > 10
     result = tiny.train(tmp_path / "a", resume=True, **budget)
-    assert result.status == "finished" and result.step == result.n_steps == n_steps
+    assert result.status == "finished"
+    assert result.step == result.n_steps == n_steps
     # the same weights as a run that was told the number
     tiny.train(tmp_path / "b", **(budget | {"n_steps": n_steps, "minutes": None}))
     a, b = tiny.trace(tmp_path / "a"), tiny.trace(tmp_path / "b")
-    assert a["hashes"] == b["hashes"] and a["log"] == b["log"]
+    assert a["hashes"] == b["hashes"]
+    assert a["log"] == b["log"]
 
 
 def test_failing_compilation_says_so_in_one_line_and_training_goes_on(tiny, tmp_path, monkeypatch, capsys):
@@ -80,7 +86,7 @@ def test_failing_compilation_says_so_in_one_line_and_training_goes_on(tiny, tmp_
 
 
 @pytest.mark.parametrize(
-    "mode, seconds, n_steps, compiled",
+    ("mode", "seconds", "n_steps", "compiled"),
     [
         ("auto", {"plain": 1.0, "compiled": 0.5}, 1000, True),
         ("auto", {"plain": 1.0, "compiled": 0.99}, 1000, False),
@@ -96,7 +102,8 @@ def test_compilation_is_chosen_where_it_pays(monkeypatch, mode, seconds, n_steps
     monkeypatch.setattr(module, "_measure", lambda loss, step: seconds["compiled" if loss is fast else "plain"])
     settings = TrainingSettings(n_steps=n_steps, compile=mode)
     found = rehearse(plain, lambda loss: None, settings, can_compile=True)  # pyright: ignore[reportArgumentType]
-    assert found.compiled is compiled and found.loss is (fast if compiled else plain)
+    assert found.compiled is compiled
+    assert found.loss is (fast if compiled else plain)
     assert not rehearse(plain, lambda loss: None, settings, can_compile=False).compiled or mode == "on"  # pyright: ignore[reportArgumentType]
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -46,12 +47,12 @@ def test_rate_stays_between_zero_and_the_peak_and_falls_after_warmup(kind, n_ste
     rates = [learning_rate(recipe, step, n_steps) for step in range(n_steps)]
     assert all(0 < rate <= 2.0 for rate in rates)
     top = warmup_length(recipe, n_steps)
-    assert all(a >= b - 1e-12 for a, b in zip(rates[top:], rates[top + 1 :], strict=False))
-    assert all(a < b for a, b in zip(rates[:top], rates[1:top], strict=False))
+    assert all(a >= b - 1e-12 for a, b in itertools.pairwise(rates[top:]))
+    assert all(a < b for a, b in itertools.pairwise(rates[:top]))
 
 
 @pytest.mark.parametrize(
-    "values, message",
+    ("values", "message"),
     [
         ({}, "n_steps or as minutes"),
         ({"n_steps": 5, "minutes": 1}, "n_steps or as minutes"),

@@ -71,9 +71,8 @@ class _Spool:
     """Texts of kept documents, waiting on disk."""
 
     def __init__(self, file: IO[bytes], out: Path):
-        self._file, self._out, self._places = file, out, []
-
-    _places: list[tuple[int, int]]
+        self._file, self._out = file, out
+        self._places: list[tuple[int, int]] = []  # (start, length) of each line, in bytes
 
     def append(self, document: Document) -> None:
         try:

@@ -173,6 +173,8 @@ def _decode_lines(data: bytes) -> Decoded | None:
 
 
 def _best_legacy(data: bytes) -> tuple[str, str] | None:
+    if _is_euc_jp(data):
+        return None
     candidates: list[tuple[float, str, str]] = []
     for name, codec, judge in _LEGACY:
         try:
@@ -188,6 +190,15 @@ def _best_legacy(data: bytes) -> tuple[str, str] | None:
         return None
     _, name, text = max(candidates, key=lambda item: item[0])
     return text, name
+
+
+def _is_euc_jp(data: bytes) -> bool:
+    """Whether it is Japanese in EUC-JP: its kana are common characters where Big5 is read from the same bytes."""
+    try:
+        counts = count_characters(data.decode("euc_jp"))
+    except UnicodeDecodeError:
+        return False
+    return counts.kana > 0.2 * (counts.kana + counts.han)
 
 
 def _judge_chinese(text: str, codec: str, first: int, last: int) -> float:
@@ -226,7 +237,8 @@ def _judge_western(text: str) -> float:
     runs = _WESTERN.findall(text)
     n_high = sum(map(len, runs))
     n_letters = sum(char.isalpha() for char in text)
-    if n_high > 0.25 * n_letters or sum(len(run) for run in runs if len(run) > 2) > 0.1 * n_high:
+    n_accented = sum(char.isalpha() for run in runs for char in run)
+    if n_accented > 0.25 * n_letters or sum(len(run) for run in runs if len(run) > 2) > 0.1 * n_high:
         return 0.0
     wrong = sum(not (char.isalpha() or char in _SIGNS) for run in runs for char in run)
     wrong += len(re.findall(r"[A-Za-z][£§©®°«»¡¿ªº½¼¾²³¹±×¢¥¶µ¨¤¦¬¯¸][a-z]", text))

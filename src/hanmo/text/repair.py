@@ -50,9 +50,11 @@ def repair(text: str, *, code: bool = False, mojibake: bool = True) -> Repaired:
     """
     if code:
         return Repaired(text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text, 0, 0)
+    n_marks = text.count("\ufeff")  # before the rest: one at the beginning would spoil the run it stands in
+    text = text.replace("\ufeff", "")
     text, n_mojibake = fix_mojibake(text) if mojibake else (text, 0)
     text, n_control = normalise(text)
-    return Repaired(text, n_mojibake, n_control)
+    return Repaired(text, n_mojibake, n_marks + n_control)
 
 
 def normalise(text: str) -> tuple[str, int]:

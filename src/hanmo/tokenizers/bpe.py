@@ -39,7 +39,7 @@ PRETOKEN_PATTERN = "|".join(
 )
 """How text is cut before merging (GPT-4's way, adapted); Oniguruma syntax, as tokenizer.json has it."""
 
-_SLICE = 1 << 16
+_SLICE = 1 << 13
 _TOKEN_BYTES = 256
 
 
@@ -49,7 +49,7 @@ def train_bpe(
     *,
     min_frequency: int = 2,
     special_tokens: Sequence[str] = (END_OF_TEXT,),
-    max_bytes: int = 8_000_000,
+    max_bytes: int = 4_000_000,
     seed: int = 0,
     model_max_length: int | None = None,
 ) -> Tokenizer:
@@ -64,7 +64,8 @@ def train_bpe(
         min_frequency: how often a pair must be seen to be merged.
         special_tokens: control tokens, numbered from 0; the first is end of text, padding and unknown token.
         max_bytes: learn from a uniform sample of about so many bytes (UTF-8) of the texts, cut into slices of
-            64 Ki characters; memory stays within it. Twice the bytes double the time and gain about 1 %.
+            8 Ki characters; memory stays within it. Twice the bytes gain 1 % for
+            Python (8192 tokens) and nothing for Chinese novels, in three times the time.
         seed: chooses the sample.
         model_max_length: context of the model, in tokens, for the config of other libraries.
 

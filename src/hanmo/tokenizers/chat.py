@@ -20,7 +20,7 @@ import secrets
 from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
 import jinja2
 import jinja2.ext
@@ -40,7 +40,9 @@ _STAND_INS = range(0xF0000, 0xFFFFE)  # Plane 15, for private use
 class _GenerationBlock(jinja2.ext.Extension):
     """`{% generation %}...{% endgeneration %}` marks the assistant's text for training; rendering ignores it."""
 
-    tags: ClassVar[set[str]] = {"generation"}
+    def __init__(self, environment: jinja2.Environment):
+        super().__init__(environment)
+        self.tags = {"generation"}
 
     def parse(self, parser: Any) -> Any:
         next(parser.stream)
@@ -302,5 +304,7 @@ def _aliased(tokenizer: Tokenizer) -> tuple[hf.Tokenizer, dict[str, str], dict[i
             alias = aliases[token.content] = f"\U0010fffd{secrets.token_hex(16)}\U0010fffd"
             # Not marked special, or it would be read as plain text like those it stands for.
             coder.add_tokens([hf.AddedToken(alias, lstrip=token.lstrip, rstrip=token.rstrip, normalized=False)])
-            originals[coder.token_to_id(alias)] = token_id
+            number = coder.token_to_id(alias)
+            assert number is not None
+            originals[number] = token_id
     return coder, aliases, originals

@@ -27,7 +27,7 @@ class Batches(Protocol):
         ...
 
     def state(self) -> dict[str, Any]:
-        """Where the sequence stands, as plain JSON values."""
+        """Where the sequence stands, as plain JSON values; logged with every step, but for a `fingerprint` in it."""
         ...
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -154,7 +154,7 @@ class Session:
         """One optimizer step: gradient, guard, clip, update."""
         state, settings = self.state, self.settings
         start = time.monotonic()
-        samples = self.batches.state()
+        samples = {name: value for name, value in self.batches.state().items() if name != "fingerprint"}
         lr = learning_rate(settings, state.step, state.n_steps)
         gradient = self._gradient(self.loss)
         admitted = self.guard.admits(gradient, step=state.step + 1, samples=samples)

@@ -38,10 +38,10 @@ class Rule:
 
     def gather(self, parts: dict[str, Tensor], into: Tensor) -> None:
         """Fill our parameter from its parts, converting the dtype on the way."""
-        for name, rows in zip(self.theirs, torch.split(into, self.rows or into.shape[0]), strict=True):
+        for name, rows in zip(self.theirs, torch.split(into, list(self.rows) or into.shape[0]), strict=True):
             rows.copy_(parts[name].t() if self.transposed else parts[name])
 
     def scatter(self, ours: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Yield the parts of our parameter (views) by name."""
-        for name, rows in zip(self.theirs, torch.split(ours, self.rows or ours.shape[0]), strict=True):
+        for name, rows in zip(self.theirs, torch.split(ours, list(self.rows) or ours.shape[0]), strict=True):
             yield name, rows.t() if self.transposed else rows
