@@ -14,7 +14,9 @@ from hanmo.nn.context import Context
 from hanmo.nn.masks import causal_mask
 
 
-def make_qkv(n_heads: int, n_kv_heads: int, n_queries: int, n_keys: int, dtype: torch.dtype = torch.float32) -> list[Tensor]:
+def make_qkv(
+    n_heads: int, n_kv_heads: int, n_queries: int, n_keys: int, dtype: torch.dtype = torch.float32
+) -> list[Tensor]:
     rng = torch.Generator().manual_seed(0)
     shapes = [(2, n_heads, n_queries, 6), (2, n_kv_heads, n_keys, 6), (2, n_kv_heads, n_keys, 6)]
     return [torch.randn(shape, generator=rng).to(dtype).requires_grad_() for shape in shapes]
@@ -33,7 +35,9 @@ def random_mask(kind: str, n_queries: int, n_keys: int) -> Tensor | None:
 
 @pytest.mark.parametrize("n_kv_heads", [1, 2, 3, 6])
 @pytest.mark.parametrize("mask_kind", ["none", "bool", "bias"])
-@pytest.mark.parametrize(("n_queries", "n_keys", "causal"), [(7, 7, False), (7, 7, True), (3, 8, True), (1, 8, True), (5, 9, False)])
+@pytest.mark.parametrize(
+    ("n_queries", "n_keys", "causal"), [(7, 7, False), (7, 7, True), (3, 8, True), (1, 8, True), (5, 9, False)]
+)
 def test_plain_and_fused_agree(n_kv_heads: int, mask_kind: str, n_queries: int, n_keys: int, causal: bool) -> None:
     qkv = make_qkv(6, n_kv_heads, n_queries, n_keys)
     mask = random_mask(mask_kind, n_queries, n_keys)

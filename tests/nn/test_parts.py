@@ -80,12 +80,17 @@ def test_norms_follow_their_equations() -> None:
 def test_feedforward_forms() -> None:
     x = torch.randn(2, 5)
     plain, gated = FeedForward(5, 9, activation="gelu_tanh"), GatedFeedForward(5, 9, activation="silu")
-    torch.testing.assert_close(plain(x), F.gelu(x @ plain.up.weight.T + plain.up.bias, approximate="tanh") @ plain.out.weight.T + plain.out.bias)
+    torch.testing.assert_close(
+        plain(x),
+        F.gelu(x @ plain.up.weight.T + plain.up.bias, approximate="tanh") @ plain.out.weight.T + plain.out.bias,
+    )
     gate, up = gated.gate_up.weight.split(9)
     torch.testing.assert_close(gated(x), (F.silu(x @ gate.T) * (x @ up.T)) @ gated.out.weight.T)
     z = torch.linspace(-3, 3, 13)
     torch.testing.assert_close(ACTIVATIONS["quick_gelu"](z), z * torch.sigmoid(1.702 * z))
-    torch.testing.assert_close(ACTIVATIONS["gelu_tanh"](z), 0.5 * z * (1 + torch.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))))
+    torch.testing.assert_close(
+        ACTIVATIONS["gelu_tanh"](z), 0.5 * z * (1 + torch.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
+    )
     with pytest.raises(ConfigError, match="unknown activation 'gleu'"):
         FeedForward(5, 9, activation="gleu")
 
@@ -187,13 +192,13 @@ def test_caches_refuse_what_does_not_fit() -> None:
 
 def test_masks() -> None:
     attention = torch.tensor([[0, 0, 1, 1], [1, 1, 1, 0]])
-    mask = padding_mask(attention, 4)
+    mask = padding_mask(attention, 2, 4)
     assert mask is not None
     assert mask.shape == (2, 1, 1, 4)
-    assert padding_mask(torch.ones(2, 4), 4) is None
+    assert padding_mask(torch.ones(2, 4), 2, 4) is None
     assert positions_from_padding(attention).tolist() == [[0, 0, 0, 1], [0, 1, 2, 2]]
-    with pytest.raises(ConfigError, match=r"shape \(2, 4\), expected \(batch, 5\)"):
-        padding_mask(attention, 5)
+    with pytest.raises(ConfigError, match=r"shape \(2, 4\), expected \(3, 4\)"):
+        padding_mask(attention, 3, 4)
     packed = packed_mask(torch.tensor([[0, 1, 0, 1, 2]]))
     assert packed is not None
     assert packed[0, 0].int().tolist() == [[1, 1, 0, 0, 0]] * 2 + [[0, 0, 1, 1, 1]] * 3
@@ -204,7 +209,15 @@ def test_masks() -> None:
 
 def test_initial_values() -> None:
     torch.manual_seed(0)
-    stack = Stack([Block(attention=PreNorm(SelfAttention(64, 2), LayerNorm(64)), feedforward=PreNorm(FeedForward(64, 128, activation="gelu"), LayerNorm(64))) for _ in range(4)])
+    stack = Stack(
+        [
+            Block(
+                attention=PreNorm(SelfAttention(64, 2), LayerNorm(64)),
+                feedforward=PreNorm(FeedForward(64, 128, activation="gelu"), LayerNorm(64)),
+            )
+            for _ in range(4)
+        ]
+    )
     for parameter in stack.parameters():
         nn.init.constant_(parameter, 7.0)
     init_normal(stack, 0.02)
@@ -216,7 +229,7 @@ def test_initial_values() -> None:
             assert (parameter == 0).all()
         else:
             std = 0.02 / math.sqrt(8) if ".out." in name else 0.02
-            assert parameter.std() == pytest.approx(std, rel=0.1), name
+            assert parameter.std().item() == pytest.approx(std, rel=0.1), name
 
 
 def test_output_reads_like_an_object_a_dict_and_a_tuple() -> None:

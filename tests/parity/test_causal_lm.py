@@ -174,7 +174,8 @@ def test_files_survive_the_round_trip(family: str, seed: int, tmp_path: Path) ->
         assert torch.equal(tensor, third[name])
     assert read_model(tmp_path / "back").config == read_model(tmp_path / "theirs").config
     ids, _, _ = padded_batch(seed, rival.config.vocab_size)
-    assert torch.equal(back(ids).logits, rival(ids).logits)
+    # one activation goes by two names there, which round differently
+    assert (back(ids).logits - rival(ids).logits).abs().max() <= 1e-5
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])

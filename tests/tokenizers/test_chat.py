@@ -139,8 +139,7 @@ def test_tokens_in_roles_names_and_variables_are_text_too(chat_tokenizer):
 
 def test_a_template_that_looks_at_written_tokens_is_refused_with_them(chat_tokenizer):
     ours = chat_tokenizer.with_chat_template(
-        "{% for m in messages %}{{ m.content.split('<|im_end|>')[0] + '<|im_end|>' * m.content.count('<|im_end|>') }}"
-        "{% endfor %}"
+        "{% for m in messages %}{{ m.content | replace('<|im_end|>', '<|im_end|>!') }}{% endfor %}"
     )
     assert chat_ids(ours, [{"role": "user", "content": "天地"}]) == ours.encode("天地")
     with pytest.raises(DataError, match="plain text"):

@@ -173,7 +173,8 @@ class Faults:
             self.left -= 1
             if self.left == 0:
                 self.failed = name
-                raise OSError(28, "No space left on device", str(args[0]))
+                paths = [str(value) for value in args if isinstance(value, str | Path)]
+                raise OSError(28, "No space left on device", *paths[:1])  # as the system does: no name for a descriptor
             return real(*args, **kwargs)
 
         monkeypatch.setattr(owner, name, counted)

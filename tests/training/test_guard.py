@@ -108,3 +108,21 @@ def test_skip_leaves_the_step_out_and_goes_on(tiny, tmp_path, where):
 def test_three_bad_steps_in_a_row_stop_even_when_skipping(tiny, tmp_path):
     with pytest.raises(TrainingError, match=r"step 6.*3 bad steps in a row"):
         tiny.train(tmp_path, loss=poisoned(tiny, "loss", {4, 5, 6}), accumulate=1, nan_policy="skip")
+
+
+def test_resume_remembers_the_bad_steps_before_it(tiny, tmp_path):
+    """Steps 3 and 4 are skipped, the process dies, step 5 is the third in a row: the checkpoint has to know."""
+
+    class Crash(Exception):
+        pass
+
+    def on_step(event):
+        if event["step"] == 4:
+            raise Crash
+
+    settings = {"accumulate": 1, "nan_policy": "skip", "checkpoint_steps": 1}
+    with pytest.raises(Crash):
+        tiny.train(tmp_path, loss=poisoned(tiny, "loss", {3, 4}), on_step=on_step, **settings)
+    # the checkpoint is that of step 3: on resume step 4 is the first call of the loss
+    with pytest.raises(TrainingError, match=r"step 5.*3 bad steps in a row"):
+        tiny.train(tmp_path, loss=poisoned(tiny, "loss", {1, 2}), resume=True, **settings)

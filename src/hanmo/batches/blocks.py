@@ -89,18 +89,18 @@ class TokenBlocks:
 
     @property
     def blocks_per_epoch(self) -> int:
-        """Blocks in the present epoch; the phase may cost one."""
+        """Blocks in the epoch that the next row comes from; the phase may cost one."""
         return len(self._order)
 
     def next(self) -> dict[str, Tensor]:
         """The next batch: `input_ids` and `labels`, both (B, T) int64, labels[b, t] the token after input t."""
         starts = np.empty(self._batch_size, np.int64)
         for row in range(self._batch_size):
+            starts[row] = self._order[self._position]
+            self._position += 1
             if self._position == len(self._order):
                 self._epoch, self._position = self._epoch + 1, 0
                 self._order = self._shuffle(self._epoch)
-            starts[row] = self._order[self._position]
-            self._position += 1
         rows = torch.from_numpy(np.stack([self._ids[i : i + self._block_len + 1].astype(np.int64) for i in starts]))
         return {"input_ids": rows[:, :-1].contiguous(), "labels": rows[:, 1:].contiguous()}
 
@@ -124,7 +124,7 @@ class TokenBlocks:
         if not isinstance(epoch, int) or not isinstance(position, int) or epoch < 0:
             raise TrainingError(f"the state of the batches is damaged: {dict(state)}", where="batches")
         order = self._shuffle(epoch)
-        if not 0 <= position <= len(order):
+        if not 0 <= position < len(order):
             raise TrainingError(f"position {position} is outside epoch {epoch} of {len(order)} blocks", where="batches")
         self._epoch, self._position, self._order = epoch, position, order
 

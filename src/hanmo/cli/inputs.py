@@ -17,7 +17,7 @@ def read_text_argument(text: str | None, file: Path | None) -> str:
         ConfigError: if both are given or the file does not exist.
         DataError: if there is nothing in it.
     """
-    from hanmo.text.encoding import decode_bytes
+    from hanmo.text.encoding import decode
 
     if text is not None and file is not None:
         raise ConfigError("a text and --file were both given", remedy="Give one of them.")
@@ -26,7 +26,7 @@ def read_text_argument(text: str | None, file: Path | None) -> str:
             data = file.read_bytes() if file is not None else sys.stdin.buffer.read()
         except OSError as error:
             raise ConfigError(f"cannot read this file ({error.strerror})", where=file) from error
-        text = decode_bytes(data).text
+        text = decode(data).text
     if not text:
         raise DataError("the text is empty", where=file or "standard input")
     return text

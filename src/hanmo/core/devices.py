@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hanmo.core.errors import ConfigError, FormatError, StorageError
+from hanmo.core.errors import ConfigError, DataError, FormatError, StorageError
 from hanmo.core.files import read_json, write_json
 from hanmo.core.machine import describe_machine, has_cpp_compiler
 
@@ -26,7 +30,7 @@ class Compute:
     autocast: torch.dtype | None
     """Type for matrix products under autocast, or None for full float32."""
     matmul_precision: str
-    """For `torch.set_float32_matmul_precision`: "highest" or "medium"."""
+    """For `torch.set_float32_matmul_precision`: "highest" or "medium" on the CPU, "high" (TF32) on a GPU."""
     compile: bool
     """Whether `torch.compile` works here (a C++ compiler, or a GPU with triton)."""
     n_threads: int
@@ -54,18 +58,23 @@ def pick_device(name: str = "auto") -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps") if torch.backends.mps.is_available() else torch.device("cpu")
+    remedy = "Use auto, cpu, cuda or mps; `hanmo doctor` lists what is present."
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"there is no device {name!r} here", where="device", remedy="Use auto, cpu, cuda or mps; `hanmo doctor` lists what is present.") from error
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"there is no device {name!r} here ({reason})", where="device", remedy=remedy) from error
+    if device.type == "meta":  # torch has it, but it computes nothing
+        raise ConfigError("the device 'meta' holds no numbers", where="device", remedy=remedy)
     return device
 
 
 def choose_compute(device: torch.device | None = None) -> Compute:
     """Measure this machine once (under a second), remember the answer, and return it.
 
-    The answer is cached in the user's cache folder, keyed by processor, torch version and thread count.
+    The answer is cached in the user's cache folder, keyed by processor, torch version and thread count. Threads are
+    the processors this process may use, or fewer where OMP_NUM_THREADS says so (torchrun sets it).
     """
     import torch
 
@@ -77,20 +86,33 @@ def choose_compute(device: torch.device | None = None) -> Compute:
             compile=device.type == "cuda", n_threads=torch.get_num_threads(), findings={},
         )  # fmt: skip
     machine = describe_machine()
-    key = f"{machine.processor}|{','.join(machine.features)}|{machine.cores}|{torch.__version__}"
+    n_threads = _threads(machine.cores)
+    key = f"{machine.processor}|{','.join(machine.features)}|{n_threads}|{torch.__version__}"
     cache = _cache_file()
     try:
-        known: dict[str, Any] = read_json(cache)
+        known = read_json(cache)
     except (OSError, FormatError):
         known = {}
+    if not isinstance(known, dict):
+        known = {}
     findings = known.get(key)
-    if not isinstance(findings, dict):
-        findings = measure_compute(machine.cores)
-        try:
+    if not isinstance(findings, dict) or not _is_complete(findings):
+        findings = measure_compute(n_threads)
+        # a read-only home costs a second per start, nothing else
+        with contextlib.suppress(StorageError, DataError):
             write_json(cache, known | {key: findings})
-        except StorageError:
-            pass  # a read-only home costs a second per start, nothing else
-    return _decide(device, machine.cores, findings)
+    return _decide(device, n_threads, findings)
+
+
+def _threads(cores: int) -> int:
+    wish = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(wish)) if wish.isdigit() and int(wish) > 0 else cores
+
+
+def _is_complete(findings: dict[str, float]) -> bool:
+    """Whether a cached answer holds everything that is decided on; the file may be of another version or damaged."""
+    numbers = [findings.get(f"{name}_{what}") for name in _PRECISIONS for what in ("gflops", "error")]
+    return all(isinstance(number, int | float) and math.isfinite(number) for number in numbers)
 
 
 def _decide(device: torch.device, n_threads: int, findings: dict[str, float]) -> Compute:
@@ -98,12 +120,21 @@ def _decide(device: torch.device, n_threads: int, findings: dict[str, float]) ->
 
     full, medium, bf16 = findings["highest_gflops"], findings["medium_gflops"], findings["bf16_gflops"]
     # "medium" may round inputs on processors with AMX: take it only where it stays true float32
-    precision = "medium" if medium > 1.15 * full and findings["medium_error"] < 4 * findings["highest_error"] + 1e-6 else "highest"
+    precision = (
+        "medium"
+        if medium > 1.15 * full and findings["medium_error"] < 4 * findings["highest_error"] + 1e-6
+        else "highest"
+    )
     best = max(full, medium if precision == "medium" else 0)
+    # the error of bfloat16 (8 bits of mantissa) is about 0.002; far more means broken kernels
+    use_bf16 = bf16 >= 1.3 * best and findings["bf16_error"] < 0.02
     return Compute(
-        device=device, autocast=torch.bfloat16 if bf16 > 1.3 * best else None, matmul_precision=precision,
+        device=device, autocast=torch.bfloat16 if use_bf16 else None, matmul_precision=precision,
         compile=has_cpp_compiler(), n_threads=n_threads, findings=findings,
     )  # fmt: skip
+
+
+_PRECISIONS = ("highest", "medium", "bf16")
 
 
 def measure_compute(n_threads: int) -> dict[str, float]:
@@ -118,11 +149,12 @@ def measure_compute(n_threads: int) -> dict[str, float]:
     gflop = 2 * 1024 * 512 * 2048 / 1e9
     findings: dict[str, float] = {}
     try:
-        for name, dtype in (("highest", torch.float32), ("medium", torch.float32), ("bf16", torch.bfloat16)):
+        for name in _PRECISIONS:
+            dtype = torch.bfloat16 if name == "bf16" else torch.float32
             torch.set_float32_matmul_precision("medium" if name == "medium" else "highest")
             a, b = x.to(dtype), w.to(dtype)
             result = torch.nn.functional.linear(a, b)
-            best = min(_seconds(lambda: torch.nn.functional.linear(a, b)) for _ in range(7))  # noqa: B023
+            best = _best_seconds(partial(torch.nn.functional.linear, a, b))
             findings[f"{name}_gflops"] = round(gflop / best, 1)
             findings[f"{name}_error"] = float((result.double() - exact).norm() / exact.norm())
     finally:
@@ -131,12 +163,21 @@ def measure_compute(n_threads: int) -> dict[str, float]:
     return findings
 
 
-def _seconds(work: Any) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+def _best_seconds(work: Callable[[], object]) -> float:
+    """Fastest of up to 7 calls; fewer where bfloat16 is emulated and takes seconds."""
+    begin, best = time.perf_counter(), math.inf
+    for _ in range(7):
+        start = time.perf_counter()
+        work()
+        now = time.perf_counter()
+        best = min(best, now - start)
+        if now - begin > 0.5:
+            break
+    return best
 
 
 def _cache_file() -> Path:
-    root = os.environ.get("HANMO_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "hanmo")
+    root = os.environ.get("HANMO_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "hanmo"
+    )
     return Path(root) / "compute.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from typing import Any
 
 __all__ = [
     "ConfigError",
@@ -71,6 +72,11 @@ class MissingExtraError(HanmoError, ImportError):
             f"{purpose} needs the library {library!r}, which is not installed",
             remedy=f"Install it with: pip install 'hanmo[{extra}]'",
         )
+        self._arguments = (library, extra, purpose)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # an error of a worker process is rebuilt from the arguments of its class, not from its message
+        return type(self), self._arguments
 
 
 _STORAGE_REMEDIES = {
@@ -82,11 +88,16 @@ _STORAGE_REMEDIES = {
     errno.EROFS: ("this file system is read-only", "Choose a folder you may write to."),
     errno.ENOTDIR: ("a part of this path is a file, not a folder", "Choose another path."),
     errno.EISDIR: ("this path is a folder, not a file", "Choose another path."),
+    errno.EEXIST: ("a file of this name is in the way", "Choose another path."),
     errno.ENAMETOOLONG: ("this name is too long", "Choose a shorter name."),
 }
 
 
 def storage_error(error: OSError, where: object) -> StorageError:
     """Turn an `OSError` met while writing `where` into a `StorageError` with a remedy."""
-    what, remedy = _STORAGE_REMEDIES.get(error.errno or 0, (error.strerror or str(error), "Check the disk and the path."))
+    if isinstance(error, StorageError):  # met deeper down, in a temporary file
+        return StorageError(error.what, where=where, remedy=error.remedy)
+    what, remedy = _STORAGE_REMEDIES.get(
+        error.errno or 0, (error.strerror or str(error), "Check the disk and the path.")
+    )
     return StorageError(what, where=where, remedy=remedy)

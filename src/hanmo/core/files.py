@@ -1,21 +1,26 @@
 """Atomic, fsynced writes: a reader sees the old file, the new file, or none, never half of one.
 
-Protocol: temporary sibling, write, fsync, rename, fsync of the folder.
+Protocol: temporary sibling, write, fsync, rename, fsync of the folder. A folder takes the place of an older one by
+exchanging their names in one step; where the system cannot, the old one is moved aside and, after a crash in between,
+moved back by `sweep_orphans` or the next `new_folder`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
+import math
 import os
+import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hanmo.core.errors import FormatError, storage_error
+from hanmo.core.errors import DataError, FormatError, StorageError, storage_error
 
 __all__ = [
     "fsync_folder",
@@ -24,16 +29,22 @@ __all__ = [
     "sha256_file",
     "sha256_text",
     "sweep_orphans",
+    "to_json",
     "write_atomic",
     "write_json",
     "write_text",
 ]
 
 _TEMPORARY = ".hanmo-tmp-"
+_ASIDE = ".hanmo-old-"
+"""Holds an older folder, under its own name, while a new one takes its place."""
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex[:12]}-{path.name[:100]}")
+    if path.name in ("", ".."):
+        raise storage_error(IsADirectoryError(errno.EISDIR, ""), path)
+    # the end of the name keeps its suffixes; 40 characters of Chinese are 120 of the 255 bytes of a name
+    return path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex[:12]}-{path.name[-40:]}")
 
 
 def _fsync_file(path: Path) -> None:
@@ -46,11 +57,18 @@ def _fsync_file(path: Path) -> None:
 
 def fsync_folder(path: Path) -> None:
     """Make the names in a folder durable (rename alone is not, after a power cut)."""
-    _fsync_file(path)
+    try:
+        _fsync_file(path)
+    except OSError as error:
+        # some network file systems cannot sync a folder; their rename is all there is
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
 
 
 def write_atomic(path: str | Path, fill: Callable[[Path], None]) -> None:
     """Let `fill(temporary_path)` write a file, then put it at `path` in one step.
+
+    An `OSError` about a file elsewhere, raised by `fill`, passes through unchanged.
 
     Raises:
         StorageError: if the disk is full or may not be written; nothing is left behind.
@@ -58,16 +76,29 @@ def write_atomic(path: str | Path, fill: Callable[[Path], None]) -> None:
     path = Path(path)
     temporary = _temporary(path)
     try:
+        if path.is_dir():  # said before the work, not after it
+            raise IsADirectoryError(errno.EISDIR, "")
         path.parent.mkdir(parents=True, exist_ok=True)
         fill(temporary)
         _fsync_file(temporary)
         os.replace(temporary, path)
         fsync_folder(path.parent)
     except OSError as error:
+        if _is_about_other_file(error, temporary, path):
+            raise
         raise storage_error(error, path) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _is_about_other_file(error: OSError, temporary: Path, path: Path) -> bool:
+    place = error.where if isinstance(error, StorageError) else error.filename
+    if not isinstance(place, str | os.PathLike):
+        return False
+    file = Path(os.fsdecode(place))
+    own = (temporary, path, path.parent, *path.parent.parents)
+    return file not in own and temporary not in file.parents and not file.name.startswith((_TEMPORARY, _ASIDE))
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -76,8 +107,38 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write indented JSON atomically; non-finite numbers are refused (they are not JSON)."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    """Write indented JSON atomically.
+
+    Raises:
+        DataError: for a number that is not finite (JSON has none); names its key.
+        StorageError: if the disk is full or may not be written; nothing is left behind.
+    """
+    write_text(path, to_json(value, where=path, indent=2) + "\n")
+
+
+def to_json(value: Any, *, where: object, indent: int | None = None) -> str:
+    """JSON text that is always valid UTF-8: halves of surrogate pairs (names of files that are not UTF-8) are escaped.
+
+    Raises:
+        DataError: for a number that is not finite; names its key.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    except ValueError as error:
+        key, number = _find_non_finite(value) or ("", None)
+        if number is None:
+            raise  # a circular value: a mistake of ours, not of the data
+        raise DataError(f"{key or 'the value'} = {number} cannot be written as JSON", where=where) from error
+    return re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", text)
+
+
+def _find_non_finite(value: Any, key: str = "") -> tuple[str, float] | None:
+    """(dotted key, number) of the first NaN or infinity in nested values."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else (key, value)
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
+    found = (_find_non_finite(item, f"{key}.{name}" if key else str(name)) for name, item in items)
+    return next((hit for hit in found if hit is not None), None)
 
 
 def _write_bytes(path: Path, data: bytes) -> None:
@@ -89,53 +150,116 @@ def read_json(path: str | Path) -> Any:
 
     Raises:
         FormatError: if it is not JSON, with the line.
+        OSError: if it cannot be read.
     """
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        # -sig: editors on Windows put a byte order mark in front
+        return json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise FormatError(f"not valid JSON ({error.msg})", where=f"{path}:{error.lineno}") from error
     except (UnicodeDecodeError, RecursionError, ValueError) as error:
         raise FormatError(f"not valid JSON ({error})", where=path) from error
 
 
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
 @contextlib.contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
     """Yield a temporary sibling folder that becomes `path` when the block ends well.
 
-    Every file in it is fsynced before the rename. An existing folder at `path` is replaced: it is moved
-    aside first and deleted only when the new one stands.
+    Every file in it is fsynced before the rename. An existing folder at `path` is replaced in one step where the
+    system can exchange names (Linux), else moved aside first; it is deleted only when the new one stands. An
+    `OSError` about a file elsewhere, raised inside the block, passes through unchanged.
 
     Raises:
-        StorageError: if the disk is full or may not be written; nothing is left behind.
+        StorageError: if the disk is full or may not be written, or `path` is a file; nothing is left behind.
     """
     path = Path(path)
+    if path.is_symlink():
+        path = path.resolve()  # the folder it points to is replaced, the link stays
     temporary = _temporary(path)
     try:
+        _restore_folders(path.parent, path.name)
+        if path.exists() and not path.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "")
         temporary.mkdir(parents=True)
         yield temporary
         for file in sorted(temporary.rglob("*")):
             _fsync_file(file)
         fsync_folder(temporary)
-        old = None
-        if path.exists():
-            old = _temporary(path)
-            os.replace(path, old)
-        os.replace(temporary, path)
-        fsync_folder(path.parent)
-        if old is not None:
-            shutil.rmtree(old, ignore_errors=True)
+        _take_place(temporary, path)
     except OSError as error:
+        if _is_about_other_file(error, temporary, path):
+            raise
         raise storage_error(error, path) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _take_place(new: Path, path: Path) -> None:
+    """Put the folder `new` at `path`, durably; an older one ends up at `new` or is deleted."""
+    if not path.exists():
+        os.replace(new, path)
+        fsync_folder(path.parent)
+    elif _exchange(new, path):
+        fsync_folder(path.parent)
+    else:
+        aside = path.with_name(f"{_ASIDE}{uuid.uuid4().hex[:12]}")
+        aside.mkdir()
+        try:
+            os.replace(path, aside / path.name)
+            os.replace(new, path)
+            fsync_folder(path.parent)
+        finally:
+            _restore(aside)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step (renameat2 of Linux); False where the system or the file system cannot."""
+    import ctypes
+
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    from_working_folder, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return renameat2(from_working_folder, os.fsencode(one), from_working_folder, os.fsencode(other), exchange) == 0
+
+
+def _restore(aside: Path) -> None:
+    """Move a folder that was moved aside back if nothing took its place, else delete it."""
+    try:
+        for old in list(aside.iterdir()):
+            if not (aside.parent / old.name).exists():
+                os.replace(old, aside.parent / old.name)
+        garbage = _temporary(aside)
+        os.replace(aside, garbage)  # so that nothing half deleted is ever restored
+    except OSError:
+        return  # it stays safe where it is; the next sweep tries again
+    shutil.rmtree(garbage, ignore_errors=True)
+
+
+def _restore_folders(folder: Path, name: str = "*") -> int:
+    """Restore what killed processes had moved aside in `folder`; return how many."""
+    asides = [aside for aside in folder.glob(f"{_ASIDE}*") if name == "*" or (aside / name).exists()]
+    for aside in asides:
+        _restore(aside)
+    return len(asides)
+
+
 def sweep_orphans(folder: str | Path) -> int:
-    """Delete temporary files and folders that killed processes left in `folder`; return how many."""
-    count = 0
-    for orphan in Path(folder).glob(f"{_TEMPORARY}*"):
-        if orphan.is_dir():
+    """Clear up after killed processes in `folder`; return how many things were found.
+
+    Temporary files and folders are deleted; a folder that was being replaced stands again under its name. Not to be
+    called while another process writes in `folder`.
+    """
+    folder = Path(folder)
+    count = _restore_folders(folder)
+    for orphan in folder.glob(f"{_TEMPORARY}*"):
+        if orphan.is_dir() and not orphan.is_symlink():
             shutil.rmtree(orphan, ignore_errors=True)
         else:
             with contextlib.suppress(OSError):

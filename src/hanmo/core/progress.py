@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -40,12 +41,20 @@ def is_quiet() -> bool:
 def say(text: str) -> None:
     """Print one line for people on standard error, unless quiet."""
     if not _quiet:
+        _print(text)
+
+
+def _print(text: str) -> None:
+    # a closed terminal or a full disk under the log must not end hours of work
+    with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
 
 def format_duration(seconds: float) -> str:
-    """`42 s`, `3:07` or `1:02:09`."""
-    whole = round(seconds)
+    """`42 s`, `3:07` or `1:02:09`; `?` for what is not finite."""
+    if not math.isfinite(seconds):
+        return "?"
+    whole = max(round(seconds), 0)
     if whole < 60:
         return f"{whole} s"
     hours, rest = divmod(whole, 3600)
@@ -73,6 +82,13 @@ def progress(label: str, total: float | None = None, unit: str = "it") -> Iterat
         bar.finish()
 
 
+def _format_speed(rate: float, unit: str) -> str:
+    """`1,234 docs/s`, or `2.5 s/text` where a unit takes longer than a second."""
+    if 0 < rate < 1:
+        return f"{1 / rate:,.1f} s/{unit.removesuffix('s')}"
+    return f"{rate:,.0f} {unit}/s" if rate >= 10 else f"{rate:.1f} {unit}/s"
+
+
 class _SilentBar:
     def advance(self, n: float = 1, **info: object) -> None: ...
 
@@ -85,7 +101,7 @@ class _PlainBar:
         self.done = 0.0
         self.info: dict[str, object] = {}
         self.start = self.last = time.monotonic()
-        print(f"{label} ...", file=sys.stderr, flush=True)
+        _print(f"{label} ...")
 
     def set_total(self, total: float) -> None:
         self.total = total
@@ -96,7 +112,7 @@ class _PlainBar:
         now = time.monotonic()
         if now - self.last >= _PLAIN_INTERVAL:
             self.last = now
-            print(self._line(now), file=sys.stderr, flush=True)
+            _print(self._line(now))
 
     def _line(self, now: float) -> str:
         seconds = max(now - self.start, 1e-9)
@@ -106,7 +122,7 @@ class _PlainBar:
             parts.append(f"{self.done / self.total:4.0%}")
         if self.unit:
             parts.append(f"{self.done:,.0f} {self.unit}")
-            parts.append(f"{rate:,.0f} {self.unit}/s")
+            parts.append(_format_speed(rate, self.unit))
         if self.total and rate > 0:
             parts.append(f"{format_duration(max(self.total - self.done, 0) / rate)} left")
         parts += [f"{key} {value}" for key, value in self.info.items()]
@@ -115,8 +131,8 @@ class _PlainBar:
     def finish(self) -> None:
         now = time.monotonic()
         tail = "".join(f", {key} {value}" for key, value in self.info.items())
-        count = f" {self.done:,.0f} {self.unit}" if self.unit and self.done else ""
-        print(f"{self.label}: done,{count} in {format_duration(now - self.start)}{tail}", file=sys.stderr, flush=True)
+        count = f", {self.done:,.0f} {self.unit}" if self.unit and self.done else ""
+        _print(f"{self.label}: done{count} in {format_duration(now - self.start)}{tail}")
 
 
 @contextlib.contextmanager
@@ -128,7 +144,7 @@ def _rich_bar(label: str, total: float | None, unit: str) -> Iterator[Bar]:
     class Speed(ProgressColumn):
         def render(self, task: Any) -> Text:
             speed = task.finished_speed or task.speed or 0
-            return Text(f"{speed:,.0f} {unit}/s" if unit else "", style="cyan")
+            return Text(_format_speed(speed, unit) if unit else "", style="cyan")
 
     class Left(ProgressColumn):
         max_refresh = 0.5
@@ -141,18 +157,19 @@ def _rich_bar(label: str, total: float | None, unit: str) -> Iterator[Bar]:
 
     columns = [
         SpinnerColumn(finished_text="[green]✓"),
-        TextColumn("{task.description}", table_column=None),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=28),
         TaskProgressColumn(),
         Speed(),
         Left(),
-        TextColumn("[dim]{task.fields[info]}"),
+        TextColumn("{task.fields[info]}", style="dim", markup=False),
     ]
     with Progress(*columns, console=Console(stderr=True), refresh_per_second=6, speed_estimate_period=20) as live:
         task = live.add_task(f"{label:<24}", total=total, info="")
 
         class RichBar:
-            info: dict[str, object] = {}
+            def __init__(self) -> None:
+                self.info: dict[str, object] = {}
 
             def set_total(self, total: float) -> None:
                 live.update(task, total=total)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from hanmo.core.errors import ConfigError, storage_error
-from hanmo.core.files import read_json, sweep_orphans, write_json
+from hanmo.core.errors import ConfigError, FormatError, storage_error
+from hanmo.core.files import read_json, sweep_orphans, to_json, write_json
 
 __all__ = ["RunFolder"]
 
@@ -31,9 +31,14 @@ class RunFolder:
             StorageError: if it cannot be made or written.
         """
         run = cls(path)
-        has_run = (run.path / "run.json").exists()
+        try:
+            has_run = (run.path / "run.json").exists()
+        except OSError as error:
+            raise storage_error(error, run.path) from error
         if resume and not has_run:
-            raise ConfigError("there is no run here to resume", where=run.path, remedy="Leave --resume out to start one.")
+            raise ConfigError(
+                "there is no run here to resume", where=run.path, remedy="Leave --resume out to start one."
+            )
         if has_run and not resume:
             raise ConfigError(
                 "this folder already holds a run",
@@ -48,21 +53,55 @@ class RunFolder:
         return run
 
     def read(self) -> dict[str, Any]:
-        """The contents of run.json; empty before the first `record`."""
+        """The contents of run.json; empty before the first `record`.
+
+        Raises:
+            FormatError: if run.json is damaged.
+        """
         file = self.path / "run.json"
-        return read_json(file) if file.exists() else {}
+        if not file.exists():
+            return {}
+        values = read_json(file)
+        if not isinstance(values, dict):
+            raise FormatError("not a JSON object", where=file, remedy="Start the run again with --overwrite.")
+        return values
 
     def record(self, **fields: Any) -> None:
-        """Merge `fields` into run.json, atomically."""
+        """Merge `fields` into run.json, atomically.
+
+        Raises:
+            DataError: for a number that is not finite.
+            StorageError: if it cannot be written; the old one stands.
+        """
         write_json(self.path / "run.json", self.read() | fields)
 
     def log(self, event: dict[str, Any]) -> None:
-        """Append one event to metrics.jsonl."""
+        """Append one event to metrics.jsonl, as one whole line or not at all.
+
+        Raises:
+            DataError: for a number that is not finite (write None for it).
+            StorageError: if it cannot be written.
+        """
+        line = (to_json(event, where=self.metrics) + "\n").encode("utf-8")
+        end = None
         try:
-            with open(self.metrics, "a", encoding="utf-8") as file:
-                file.write(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n")
-                file.flush()
+            with open(self.metrics, "a+b", buffering=0) as file:
+                end = file.seek(0, os.SEEK_END)
+                if end:
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":  # a killed process left a torn line
+                        line = b"\n" + line
+                _write_all(file, line)
                 if "eval" in event:
                     os.fsync(file.fileno())
         except OSError as error:
+            if end is not None:
+                with contextlib.suppress(OSError):
+                    os.truncate(self.metrics, end)
             raise storage_error(error, self.metrics) from error
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    """A full disk takes a part of the bytes first, and refuses the next call."""
+    while data:
+        data = data[file.write(data) :]

@@ -5,10 +5,12 @@ Every problem of a recipe is named at once, each with file, line, key and a reme
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import re
+import reprlib
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -23,7 +25,12 @@ class Settings(BaseModel):
     """Base of every recipe section and model configuration: frozen, typed, unknown keys refused."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=False, allow_inf_nan=False, use_attribute_docstrings=True, protected_namespaces=()
+        frozen=True,
+        extra="forbid",
+        strict=False,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
     )
 
 
@@ -38,9 +45,14 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # -sig: editors on Windows put a byte order mark in front
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
-        raise ConfigError("this recipe does not exist", where=path, remedy="Check the path; `ls recipes/` lists those that come with the project.") from error
+        raise ConfigError(
+            "this recipe does not exist",
+            where=path,
+            remedy="Check the path; `ls recipes/` lists those that come with the project.",
+        ) from error
     except OSError as error:
         raise ConfigError(f"cannot read this recipe ({error.strerror})", where=path) from error
     except UnicodeDecodeError as error:
@@ -48,6 +60,8 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         raise ConfigError(f"not valid TOML ({error})", where=f"{path}:{line[1]}" if line else path) from error
+    except (RecursionError, ValueError) as error:  # deep nesting; a number of thousands of digits
+        raise ConfigError(f"not a recipe ({error})", where=path) from error
 
 
 def apply_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -58,20 +72,34 @@ def apply_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict
     """
     merged = _copy(values)
     for override in overrides:
-        key, separator, text = override.partition("=")
-        path = [part.strip() for part in key.split(".")]
+        path, separator, text = _parse_override(override)
         if not separator or not all(path):
-            raise ConfigError(f"cannot read the override {override!r}", where="--set", remedy="Write it as --set section.key=value.")
+            raise ConfigError(
+                f"cannot read the override {override!r}", where="--set", remedy="Write it as --set section.key=value."
+            )
         table = merged
         for part in path[:-1]:
             table = table.setdefault(part, {})
             if not isinstance(table, dict):
                 raise ConfigError(f"{part!r} is a value, not a section", where=f"--set {override}")
-        try:
-            table[path[-1]] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            table[path[-1]] = text
+        table[path[-1]] = _parse_value(text)
     return merged
+
+
+def _parse_override(override: str) -> tuple[list[str], str, str]:
+    key, separator, text = override.partition("=")
+    return [part.strip() for part in key.split(".")], separator, text
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    # a line break would start another key, and no setting is a date: both are plain text
+    if len(parsed) > 1 or isinstance(parsed["value"], datetime.date | datetime.time):
+        return text
+    return parsed["value"]
 
 
 def _copy(value: Any) -> Any:
@@ -91,66 +119,161 @@ def load_settings(kind: type[SettingsT], path: str | Path | None, overrides: Seq
 def check_settings(
     kind: type[SettingsT], values: Mapping[str, Any], *, source: str | Path | None = None, overrides: Sequence[str] = ()
 ) -> SettingsT:
-    """Build `kind` from plain values, turning pydantic's findings into one `ConfigError`."""
+    """Build `kind` from plain values, turning pydantic's findings into one `ConfigError`.
+
+    Args:
+        kind: the settings to build.
+        values: plain nested values.
+        source: the TOML file that they come from, for line numbers.
+        overrides: the `a.b=c` that were applied to them, to name those as their own place.
+
+    Raises:
+        ConfigError: names every problem.
+    """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        lines = Path(source).read_text(encoding="utf-8").splitlines() if source is not None else []
-        overridden = {item.partition("=")[0].strip() for item in overrides}
-        problems = [_describe(kind, problem, source, lines, overridden) for problem in error.errors()]
-        raise ConfigError("\n".join(problems) if len(problems) > 1 else problems[0]) from error
+        problems: dict[tuple[str, ...], list[Any]] = {}
+        for problem in error.errors():
+            problems.setdefault(_real_keys(problem, values), []).append(problem)
+        places = _Places(source, overrides)
+        messages = [message for keys, found in problems.items() for message in _describe(kind, keys, found, places)]
+        raise ConfigError("\n".join(messages)) from error
 
 
-def _describe(kind: type[Settings], problem: Any, source: str | Path | None, lines: list[str], overridden: set[str]) -> str:
-    location = [part for part in problem["loc"] if not str(part).startswith(("function-", "tagged-union"))]
-    keys = [str(part) for part in location]
-    dotted = ".".join(keys)
-    if dotted in overridden:
-        where = f"--set {dotted}"
-    elif source is not None:
-        line = _line_of(lines, keys)
-        where = f"{source}:{line}" if line else str(source)
-    else:
-        where = dotted or kind.__name__
-    if problem["type"] == "extra_forbidden":
-        known = _known_keys(kind, keys[:-1])
-        close = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"known keys here: {', '.join(known)}"
-        return f"{where}: unknown key {dotted!r}; {hint}"
-    if problem["type"] == "missing":
-        return f"{where}: {dotted!r} is missing. Add it to the recipe or pass --set {dotted}=..."
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{where}: {dotted} = {problem['input']!r}: {message[:1].lower() + message[1:]}" if dotted else f"{where}: {message}"
+def _real_keys(problem: Any, values: Any) -> tuple[str, ...]:
+    """Keys of a problem without the names that pydantic adds for the branches of a union."""
+    keys: list[str] = []
+    location = problem["loc"]
+    for number, part in enumerate(location, 1):
+        is_key = isinstance(values, Mapping) and part in values
+        is_index = isinstance(values, list | tuple) and isinstance(part, int) and part < len(values)
+        if is_key or is_index:
+            values = values[part]
+        elif not (problem["type"] == "missing" and number == len(location)):
+            continue
+        keys.append(str(part))
+    return tuple(keys)
+
+
+def _describe(kind: type[Settings], keys: tuple[str, ...], problems: list[Any], places: _Places) -> Iterator[str]:
+    dotted, place = ".".join(keys), places.find(keys)
+    where = f"{place}: " if place else ""
+    wrong = []
+    for problem in problems:
+        if problem["type"] == "extra_forbidden":
+            known = _known_keys(kind, keys[:-1])
+            close = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]!r}?" if close else f"known keys here: {', '.join(known)}"
+            yield f"{where}unknown key {dotted!r}; {hint}"
+        elif problem["type"] == "missing":
+            yield f"{where}{dotted!r} is missing. Add it to the recipe or pass --set {dotted}=..."
+        else:
+            wrong.append(problem)
+    if not wrong:
+        return
+    # a value that fits no branch of a union has a problem for each; problems of our own checks are each their own
+    reasons = list(dict.fromkeys(_reason(problem) for problem in wrong))
+    section = isinstance(wrong[0]["input"], Mapping)
+    value = "" if section else f" = {_short_repr(wrong[0]['input'])}"
+    subject = f"{dotted}{value}" if dotted else "" if place else kind.__name__
+    yield f"{where}{subject}{': ' if subject else ''}{', or '.join(reasons)}"
+
+
+def _reason(problem: Any) -> str:
+    message = problem["msg"]
+    for prefix in ("Value error, ", "Assertion failed, "):
+        if message.startswith(prefix):
+            return message.removeprefix(prefix)  # our own words
+    return message[:1].lower() + message[1:]
+
+
+def _short_repr(value: Any) -> str:
+    brief = reprlib.Repr()
+    brief.maxstring = brief.maxother = brief.maxlong = 100
+    return brief.repr(value)
 
 
 def _known_keys(kind: type[Settings], keys: Sequence[str]) -> list[str]:
-    current: Any = kind
+    """Names that are allowed under `keys`, in every model that can stand there."""
+    kinds: list[type[BaseModel]] = [kind]
     for key in keys:
-        field = current.model_fields.get(key)
-        if field is None:
-            return sorted(current.model_fields)
-        kinds = [field.annotation, *get_args(field.annotation)]
-        nested = [item for item in kinds if isinstance(item, type) and issubclass(item, BaseModel)]
-        if not nested:
-            return []
-        current = nested[0]
-    return sorted(current.model_fields)
+        fields = [item.model_fields[key] for item in kinds if key in item.model_fields]
+        if fields:  # else: an index of a list or a key of a mapping, whose items are of the same kinds
+            kinds = [model for field in fields for model in _models_in(field.annotation)]
+    return sorted({name for item in kinds for name in item.model_fields})
 
 
-def _line_of(lines: list[str], keys: list[str]) -> int | None:
-    """1-based line of `keys` in TOML text: the key inside its table, else its table's header."""
-    table: list[str] = []
-    fallback = None
-    for number, line in enumerate(lines, 1):
-        header = re.match(r"\s*\[+([^\]]+)\]+", line)
-        if header:
-            table = [part.strip().strip("\"'") for part in header[1].split(".")]
-            if table and keys[: len(table)] == table:
-                fallback = number
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+
+
+class _Places:
+    """Where the user wrote a key: an override, a line of the recipe, or the header of its section."""
+
+    def __init__(self, source: str | Path | None, overrides: Sequence[str]):
+        self.source = source
+        self.overrides = [tuple(_parse_override(override)[0]) for override in overrides]
+        self.lines: dict[tuple[str, ...], int] = {}
+        if source is not None:
+            try:
+                self.lines = _key_lines(Path(source).read_text(encoding="utf-8-sig"))
+            except (OSError, UnicodeDecodeError):
+                self.lines = {}  # gone in the meantime: the file is named without a line
+
+    def find(self, keys: tuple[str, ...]) -> str | None:
+        """The place of `keys`; None if there is no file."""
+        for override in self.overrides:
+            if keys[: len(override)] == override:
+                return f"--set {'.'.join(override)}"
+        for length in range(len(keys), 0, -1):
+            if keys[:length] in self.lines:
+                return f"{self.source}:{self.lines[keys[:length]]}"
+            for override in self.overrides:  # a section that only the override made
+                if override[:length] == keys[:length]:
+                    return f"--set {'.'.join(override)}"
+        return None if self.source is None else str(self.source)
+
+
+def _key_lines(text: str) -> dict[tuple[str, ...], int]:
+    """1-based line of every key and table of a TOML text; items of an array of tables are numbered from 0."""
+    found: dict[tuple[str, ...], int] = {}
+    counts: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
+    for number, statement in _statements(text):
+        is_header = statement.lstrip().startswith("[")
+        path: tuple[str, ...] = () if is_header else table
+        value: Any = tomllib.loads(statement)
+        while isinstance(value, dict) and len(value) == 1:
+            key, value = next(iter(value.items()))
+            path = (*path, key)
+            if is_header and value == [{}]:
+                counts[path] = counts.get(path, -1) + 1
+            if is_header and path in counts:
+                found.setdefault(path, number)
+                path = (*path, str(counts[path]))
+            found.setdefault(path, number)
+        if is_header:
+            table = path
+    return found
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """(line, text) of each key or header: as few lines as are TOML by themselves."""
+    statement, start = "", 1
+    for number, line in enumerate(text.split("\n"), 1):
+        if not statement:
+            start = number
+        statement += line + "\n"
+        # what goes over several lines ends with one of these; asking tomllib at each line would take long
+        if number > start and not re.search(r"[\]}]|\"\"\"|'''", line):
             continue
-        entry = re.match(r"\s*([\w\-\"'. ]+?)\s*=", line)
-        if entry:
-            path = table + [part.strip().strip("\"'") for part in entry[1].split(".")]
-            if path == keys[: len(path)]:
-                return number
-    return fallback
+        try:
+            empty = not tomllib.loads(statement)
+        except tomllib.TOMLDecodeError:
+            continue
+        if not empty:
+            yield start, statement
+        statement = ""

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
+
+from hanmo.core.errors import ConfigError
 
 __all__ = ["to_toml"]
 
 
 def to_toml(values: Mapping[str, Any]) -> str:
-    """Write nested tables of strings, numbers, booleans and lists; None is left out, as TOML has none."""
+    """Write nested tables of strings, numbers, booleans and lists; None is left out, as TOML has none.
+
+    Raises:
+        ConfigError: for a string that is not Unicode text (the name of a file that is not UTF-8).
+        TypeError: for a value that has no TOML form.
+    """
     lines: list[str] = []
     _write(values, (), lines)
     return "\n".join(lines).strip() + "\n"
@@ -34,10 +42,17 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
+        if re.search("[\ud800-\udfff]", value):
+            raise ConfigError(f"{value!r} is not Unicode text", remedy="Rename the file or folder it names.")
         # a JSON string is a TOML basic string, but for DEL
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, int | float):
-        return repr(value)
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        return float.__repr__(value)  # not numpy's own repr
     if isinstance(value, list | tuple):
         return f"[{', '.join(_value(item) for item in value)}]"
+    if isinstance(value, Mapping):  # inside a list
+        items = (f"{_key(key)} = {_value(item)}" for key, item in value.items() if item is not None)
+        return f"{{{', '.join(items)}}}"
     raise TypeError(f"{type(value).__name__} has no TOML form")

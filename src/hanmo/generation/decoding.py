@@ -38,6 +38,7 @@ def decode(
     *,
     eos_ids: Collection[int] = (),
     fast: bool = True,
+    first_row: int = 0,
 ) -> Decoding:
     """Continue each prompt; the result is iterated over, one list of new tokens (one a row, or None) a step.
 
@@ -47,11 +48,13 @@ def decode(
         settings: `n` and `stop` are the caller's matter: give a prompt n times, call `finish(row)` at a stop string.
         eos_ids: a row ends where the model chooses one of these; it is not part of the output.
         fast: whether compiled kernels may be used where they know the model; they give the same tokens.
+        first_row: number of the first row among all rows of this seed, where they come in several batches: row i of
+            seed s draws the same whatever batch it is in.
 
     Raises:
         ConfigError: for an empty prompt, or one that leaves no room in the model's context.
     """
-    return Decoding(model, prompts, settings, eos_ids=eos_ids, fast=fast)
+    return Decoding(model, prompts, settings, eos_ids=eos_ids, fast=fast, first_row=first_row)
 
 
 class Decoding(Iterator[list[int | None]]):
@@ -69,6 +72,7 @@ class Decoding(Iterator[list[int | None]]):
         *,
         eos_ids: Collection[int] = (),
         fast: bool = True,
+        first_row: int = 0,
     ):
         """See `decode`."""
         max_len = model.config.max_len
@@ -79,7 +83,7 @@ class Decoding(Iterator[list[int | None]]):
         self._settings, self._eos_ids = settings, frozenset(eos_ids)
         _check_prompts(self.rows, max_len)
         seed = int.from_bytes(os.urandom(7)) if settings.seed is None else settings.seed
-        self._generators = [row_generator(seed, row) for row in range(len(self.rows))]
+        self._generators = [row_generator(seed, first_row + row) for row in range(len(self.rows))]
         self._prompt_lengths = [len(row) for row in self.rows]
         wanted = fast and max(self.limits, default=0) >= FAST_FROM and len(self.rows) <= MAX_ROWS
         self.fast = wanted and refusal(model) is None
@@ -126,7 +130,9 @@ class Decoding(Iterator[list[int | None]]):
                 if greedy:
                     token = engine.next_greedy()
                 else:
-                    token = choose(engine.next_logits(self.rows[row]), self._settings, self._generators[row], self.rows[row])
+                    token = choose(
+                        engine.next_logits(self.rows[row]), self._settings, self._generators[row], self.rows[row]
+                    )
                 step[row] = self._take(row, token)
             if all(token is None for token in step):
                 return
@@ -204,7 +210,11 @@ class _evaluating:
 def _check_prompts(rows: list[list[int]], max_len: int) -> None:
     for number, row in enumerate(rows):
         if not row:
-            raise ConfigError(f"prompt {number} has no tokens", where="prompts", remedy="Give at least one token, such as the end-of-text token.")
+            raise ConfigError(
+                f"prompt {number} has no tokens",
+                where="prompts",
+                remedy="Give at least one token, such as the end-of-text token.",
+            )
         if len(row) >= max_len:
             raise ConfigError(
                 f"prompt {number} has {len(row)} tokens; the model's context is {max_len}, with room for at most "

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import logging
-import math
 import sys
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from types import NoneType
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hanmo.core.errors import ModelError
+from hanmo.generation.layout import BYTES_PER_STEP, CHUNK, LINE, Plan, Room, Weights
+from hanmo.models.causal_lm import CausalLM
 from hanmo.nn.attention import SelfAttention
 from hanmo.nn.block import Block, PreNorm
 from hanmo.nn.embedding import Embedding
 from hanmo.nn.feedforward import ACTIVATIONS, FeedForward, GatedFeedForward
+from hanmo.nn.linear import Linear
 from hanmo.nn.norms import LayerNorm, RMSNorm
+from hanmo.nn.positions import LearnedPositions, Rotary
 from hanmo.nn.stack import Stack
-
-if TYPE_CHECKING:
-    from hanmo.generation.kernels import Plan, Room, Weights
 
 __all__ = ["MAX_ROWS", "FastRow", "refusal", "supports"]
 
@@ -35,8 +36,10 @@ MAX_ROWS = 4
 _MAX_BYTES = 2 << 30
 """Largest model that is packed: the packed copy comes on top of the model itself."""
 _KERNEL_ACTIVATIONS = ("gelu_tanh", "silu", "relu", "gelu", "quick_gelu")
-_N_DRAFT = 8
-_NORM_BUFFERS = ("weight", "bias")
+_LINEAR = (nn.Linear, Linear)
+_N_DRAFT = 7
+"""Tokens guessed ahead: with the one after them they fill eight lanes."""
+_N_GRAM = 3
 
 
 def supports(model: Any) -> bool:
@@ -55,13 +58,14 @@ def refusal(model: Any) -> str | None:
 def _reason(model: Any) -> str | None:
     if sys.platform == "win32" or sys.byteorder != "little":
         return "the kernels are for POSIX systems with little-endian processors"
-    stack = getattr(model, "stack", None)
-    if not isinstance(model, nn.Module) or type(stack) is not Stack or type(getattr(model, "embedding", None)) is not Embedding:
-        return "its parts are not an embedding and a stack"
-    assert isinstance(stack, Stack)
+    if type(model) is not CausalLM or type(model.stack) is not Stack or type(model.embedding) is not Embedding:
+        return "it is not an embedding and a stack under a causal head"
+    stack, positions = model.stack, model.embedding.positions
+    if type(positions) not in (NoneType, LearnedPositions) or type(model.rotary) not in (NoneType, Rotary):
+        return "its positions are of another kind"
     if stack.order != tuple(range(len(stack.layers))) or not stack.layers:
         return "its layers do not run once each"
-    if getattr(model, "head", None) is not None and (type(model.head) is not nn.Linear or model.head.bias is not None):
+    if model.head is not None and (type(model.head) not in _LINEAR or model.head.bias is not None):
         return "its head is not a plain matrix"
     for module in model.modules():
         if module._forward_hooks or module._forward_pre_hooks:
@@ -89,7 +93,7 @@ def _layers_reason(stack: Stack) -> str | None:
         if type(a) is not SelfAttention or type(f) not in (FeedForward, GatedFeedForward):
             return "a layer has an attention or feed-forward of another kind"
         linear = [a.qkv, a.out, f.out, f.gate_up if isinstance(f, GatedFeedForward) else f.up]
-        if any(type(part) is not nn.Linear for part in linear):
+        if any(type(part) not in _LINEAR for part in linear):
             return "a matrix has been replaced (adapter or quantisation)"
         activation = _activation(f.act)
         if activation is None:
@@ -98,7 +102,9 @@ def _layers_reason(stack: Stack) -> str | None:
         if {type(norm) for norm in norms} not in ({LayerNorm}, {RMSNorm}):
             return "its norms are of another kind"
         eps = {norm.eps for norm in norms}
-        shapes.add((type(norms[0]), *eps, type(f), activation, a.n_heads, a.n_kv_heads, a.d_head, f.out.in_features, len(eps)))
+        shapes.add(
+            (type(norms[0]), *eps, type(f), activation, a.n_heads, a.n_kv_heads, a.d_head, f.out.in_features, len(eps))
+        )
     return None if len(shapes) == 1 and shapes.pop()[-1] == 1 else "its layers differ"
 
 
@@ -152,8 +158,6 @@ def _bytes(matrices: Sequence[Tensor]) -> np.ndarray:
 
 def _quantised(matrices: Sequence[Tensor]) -> tuple[np.ndarray, np.ndarray]:
     """uint8 with 128 for zero, rows padded, and one scale a row: (L, R, C padded), (L, R)."""
-    from hanmo.generation.lanes import BYTES_PER_STEP
-
     rows, columns = matrices[0].shape
     packed = np.full((len(matrices), rows, -(-columns // BYTES_PER_STEP) * BYTES_PER_STEP), 128, np.uint8)
     scales = np.empty((len(matrices), rows), np.float32)
@@ -165,8 +169,6 @@ def _quantised(matrices: Sequence[Tensor]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pack(model: Any) -> tuple[Plan, Weights, Weights]:
-    from hanmo.generation.kernels import Plan, Weights
-
     layers = list(model.stack.layers)
     attention = [layer.attention.inner for layer in layers]
     feedforward = [layer.feedforward.inner for layer in layers]
@@ -220,7 +222,9 @@ def _norm_rows(norm: LayerNorm | RMSNorm) -> np.ndarray:
 class FastRow:
     """One sequence on its way: give it the prompt, then ask for tokens (greedy) or for logits."""
 
-    def __init__(self, model: Any, prompt: Sequence[int], max_len: int, *, n_draft: int = _N_DRAFT, n_threads: int | None = None):
+    def __init__(
+        self, model: Any, prompt: Sequence[int], max_len: int, *, n_draft: int = _N_DRAFT, n_threads: int | None = None
+    ):
         """Args:
         model: one that `supports` says yes to.
         prompt: at least one token id.
@@ -245,26 +249,52 @@ class FastRow:
         self._room.tokens[: len(prompt)] = prompt
         self._known, self._given, self._held = len(prompt), len(prompt), 0
         self._max_len, self._n_draft = max_len, n_draft
+        self._n_copy, self._pause = _N_DRAFT, 0
         self._pool = ThreadPoolExecutor(self._n_threads - 1) if self._n_threads > 1 else None
 
     def next_greedy(self) -> int:
         """The next token that the exact weights find most probable."""
         if self._given == self._known:
-            # The last of the guesses is followed by one more token, and tokens[max_len] is never needed.
-            n_draft = min(self._n_draft, self._max_len - self._known - 1) if self._held == self._known - 1 else 0
-            count = self._run(self._held, self._known, max(n_draft, 0))
+            room_left = self._max_len - self._known - 1
+            n_draft = min(self._n_draft, room_left) if self._held == self._known - 1 else 0
+            n_copied = self._copy_guesses(room_left) if n_draft > 0 else 0
+            count = self._run(self._held, self._known, -n_copied if n_copied else max(n_draft, 0))
+            if n_copied:
+                # A copy that was right is trusted further next time; one that was not is left out for a while.
+                self._n_copy = CHUNK - 1 if count == n_copied + 1 else _N_DRAFT
+                self._pause = 0 if count > 2 else 3
             self._held, self._known = self._known + count - 1, self._known + count
         token = int(self._room.tokens[self._given])
         self._given += 1
         return token
 
+    def _copy_guesses(self, room_left: int) -> int:
+        """Guess that the text goes on as it did after the same few tokens before; returns how many are guessed.
+
+        Prompt lookup (Saxena, 2023): costs nothing, and code and lists repeat themselves.
+        """
+        self._pause -= 1
+        known, tokens = self._known, self._room.tokens
+        if self._pause >= 0 or known <= _N_GRAM:
+            return 0
+        same = np.ones(known - _N_GRAM, bool)
+        for i in range(_N_GRAM):
+            same &= tokens[i : known - _N_GRAM + i] == tokens[known - _N_GRAM + i]
+        places = np.flatnonzero(same)
+        if not len(places):
+            return 0
+        source, count = int(places[-1]) + _N_GRAM, min(self._n_copy, room_left)
+        for i in range(count):  # one by one: a text that repeats itself is copied from its own copy
+            tokens[known + i] = tokens[source + i]
+        return count
+
     def next_logits(self, tokens: Sequence[int]) -> Tensor:
         """Logits after `tokens`: the prompt and everything chosen since; (V,) float32."""
         self._room.tokens[self._held : len(tokens)] = tokens[self._held :]
-        count = (len(tokens) - 1 - self._held) % 16 + 1
+        count = (len(tokens) - 1 - self._held) % CHUNK + 1
         self._run(self._held, len(tokens), 0)
         self._held = self._known = self._given = len(tokens)
-        lanes = 8 if count <= 8 else 16
+        lanes = 8 if count <= 8 else CHUNK
         vocab_size = self._weights[1].head.shape[1]
         return torch.from_numpy(self._room.logits[: vocab_size * lanes].reshape(vocab_size, lanes)[:, count - 1].copy())
 
@@ -274,15 +304,19 @@ class FastRow:
         done = False
         try:
             if self._pool is not None:
-                others = [self._pool.submit(self._advance, *arguments, rank, self._n_threads) for rank in range(1, self._n_threads)]
+                others = [
+                    self._pool.submit(self._advance, *arguments, rank, self._n_threads)
+                    for rank in range(1, self._n_threads)
+                ]
             count = self._advance(*arguments, 0, self._n_threads)
             for other in others:
                 other.result()
             done = True
         finally:
             if not done:  # interrupted: the other threads must not wait for this one for ever
-                self._room.sync[-1 - 7] = 1
-        if not math.isfinite(float(self._room.best_value.max())):
+                self._room.sync[2 * LINE] = 1
+        last = (end + abs(n_draft) - start - 1) % CHUNK
+        if not np.isfinite(self._room.best_value[:, last - abs(n_draft) : last + 1].max(axis=0)).all():
             raise ModelError(
                 "the model's output is not a number (NaN or infinite logits)",
                 remedy="The weights are damaged or training diverged; load an earlier checkpoint.",
@@ -291,12 +325,10 @@ class FastRow:
 
 
 def _room(plan: Plan, w: Weights, max_len: int, n_threads: int) -> Room:
-    from hanmo.generation.kernels import CHUNK, LINE, Room
-
     n_layers, d_model = w.qkv.shape[0], w.norms.shape[2]
     width = w.out.shape[2] // 4
     d_head, d_ff = width // plan.n_heads, w.down.shape[2] // 4
-    widest = -(-max(d_model, width, d_ff) // 64) * 64
+    widest = -(-max(d_model, width, d_ff) // BYTES_PER_STEP) * BYTES_PER_STEP
 
     def zeros(*shape: int, dtype: Any = np.float32) -> np.ndarray:
         return np.zeros(shape, dtype)

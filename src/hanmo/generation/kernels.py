@@ -3,9 +3,7 @@
 Every thread runs `advance` with its own `rank` on shared arrays and takes a slice of each matrix's rows; five
 barriers a layer keep the threads in step. The kernels know parts, not families: LayerNorm or RMSNorm, learned or
 rotary positions, grouped key/value heads, plain or gated feed-forward.
-
-Shapes: L layers, D d_model, H heads, G key/value heads, K d_head, F d_ff, V vocabulary, S context; W lanes, the
-positions that lie side by side in memory: activation i of position p is at [i * W + p].
+Shapes and arrays: `layout`.
 """
 
 from __future__ import annotations
@@ -13,19 +11,15 @@ from __future__ import annotations
 import hashlib
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 from hanmo.generation.lanes import atomic_add, atomic_load, multiply_bytes, multiply_float, yield_processor
+from hanmo.generation.layout import CHUNK, LINE, Plan, Room, Weights
 
-__all__ = ["CHUNK", "LINE", "Plan", "Room", "Weights", "advance"]
-
-CHUNK = 16
-"""Most tokens that one pass over the weights handles."""
-LINE = 8
-"""Distance in int64 between synchronisation counters, one cache line, so that threads do not disturb each other."""
+__all__ = ["advance"]
 
 _BLOCK = 8
 _SPINS = 4096
@@ -33,65 +27,6 @@ _SPINS = 4096
 _FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 # Only compiled code calls the inner functions; entrances for Python would double the time to compile them.
 _INNER = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-
-
-class Plan(NamedTuple):
-    """The numbers that describe a model to the kernels."""
-
-    n_heads: int
-    n_kv_heads: int
-    activation: int
-    gated: bool
-    rms: bool
-    eps: float
-
-
-class Weights(NamedTuple):
-    """One model. Matrices are bytes: float32 (exact), or uint8 with 128 for zero and one scale a row (draft)."""
-
-    embedding: np.ndarray  # (V, D)
-    positions: np.ndarray  # (S, D), or empty
-    cos: np.ndarray  # (S, K / 2), or empty
-    sin: np.ndarray
-    scales: np.ndarray  # (L,): factor of the attention scores
-    norms: np.ndarray  # (2 L + 1, 2, D): weight and bias; the last is the norm before the head
-    qkv: np.ndarray  # (L, (H + 2 G) K, bytes of a row)
-    qkv_scale: np.ndarray  # (L, rows), empty for float32
-    qkv_bias: np.ndarray  # (L, rows)
-    out: np.ndarray  # (L, D, bytes of H K)
-    out_scale: np.ndarray
-    out_bias: np.ndarray
-    up: np.ndarray  # (L, F or 2 F, bytes of D): gate rows first where gated
-    up_scale: np.ndarray
-    up_bias: np.ndarray
-    down: np.ndarray  # (L, D, bytes of F)
-    down_scale: np.ndarray
-    down_bias: np.ndarray
-    head: np.ndarray  # (1, V, bytes of D)
-    head_scale: np.ndarray
-    head_bias: np.ndarray
-
-
-class Room(NamedTuple):
-    """Buffers of one sequence, shared by its threads. Flat float32 unless said; sizes have room for CHUNK lanes."""
-
-    tokens: np.ndarray  # (S + CHUNK,) int64
-    keys: np.ndarray  # (L, G, K, S): positions last, so that scores vectorise over them
-    values: np.ndarray  # (L, G, S, K)
-    x: np.ndarray  # (D W,) residual stream
-    h: np.ndarray  # (threads, D W) normalised, one copy a thread: cheaper than another barrier
-    qkv: np.ndarray  # ((H + 2 G) K W,)
-    mixed: np.ndarray  # (H K W,)
-    hidden: np.ndarray  # (F W,) or (2 F W,)
-    logits: np.ndarray  # (V W,)
-    scores: np.ndarray  # (threads, S)
-    vectors: np.ndarray  # (threads, 2, K)
-    coarse: np.ndarray  # (threads, widest input) int8
-    fine: np.ndarray  # (threads, widest input) int8
-    factors: np.ndarray  # (threads, 3)
-    best_value: np.ndarray  # (threads, W)
-    best_id: np.ndarray  # (threads, W) int64
-    sync: np.ndarray  # (3 LINE,) int64: arrived, generation, abort
 
 
 @njit(**_INNER)
@@ -171,7 +106,7 @@ def _norm(x: np.ndarray, out: np.ndarray, norm: np.ndarray, n: int, lanes: int, 
 
 
 @njit(fastmath=_FASTMATH, **_INNER)
-def _split(x: np.ndarray, size: int, coarse: np.ndarray, fine: np.ndarray, factors: np.ndarray) -> None:
+def _split(x: np.ndarray, size: int, columns: int, coarse: np.ndarray, fine: np.ndarray, factors: np.ndarray) -> None:
     """x = (128 coarse + fine) unit, in 15 bits; see `multiply_bytes`."""
     top = np.float32(1e-30)
     for k in range(size):
@@ -186,6 +121,8 @@ def _split(x: np.ndarray, size: int, coarse: np.ndarray, fine: np.ndarray, facto
         coarse[k], fine[k] = np.int8(high), np.int8(low)
         sum_coarse += high
         sum_fine += low
+    for k in range(size, columns):
+        coarse[k] = fine[k] = 0
     factors[0] = unit
     factors[1], factors[2] = np.float32(128) * sum_coarse, np.float32(128) * sum_fine
 
@@ -216,7 +153,7 @@ def _project(
     """out[low:high] (+)= w[low:high] @ x + bias; one lane for the draft weights, 8 or 16 for the exact ones."""
     if lanes == 1:
         coarse, fine, factors = room.coarse[rank], room.fine[rank], room.factors[rank]
-        _split(x, size, coarse, fine, factors)
+        _split(x, size, w.shape[1], coarse, fine, factors)
         multiply_bytes(w, scale, bias, coarse, fine, x, factors, out, low, high, w.shape[1], add)
     else:
         multiply_float(w, bias, x, out, low, high, size, lanes, add)
@@ -237,7 +174,9 @@ def _gather(flat: np.ndarray, first: int, lanes: int, p: int, out: np.ndarray, w
 
 
 @njit(fastmath=_FASTMATH, **_INNER)
-def _attend(plan: Plan, w: Weights, room: Room, layer: int, start: int, n: int, lanes: int, rank: int, n_threads: int) -> None:
+def _attend(
+    plan: Plan, w: Weights, room: Room, layer: int, start: int, n: int, lanes: int, rank: int, n_threads: int
+) -> None:
     n_heads, n_groups = plan.n_heads, plan.n_kv_heads
     size = room.values.shape[3]
     scores, query, mixed = room.scores[rank], room.vectors[rank, 0], room.vectors[rank, 1]
@@ -278,11 +217,14 @@ def _attend(plan: Plan, w: Weights, room: Room, layer: int, start: int, n: int, 
 
 
 @njit(**_INNER)
-def _forward(plan: Plan, w: Weights, room: Room, start: int, n: int, lanes: int, head: bool, rank: int, n_threads: int) -> None:
+def _forward(
+    plan: Plan, w: Weights, room: Room, start: int, n: int, lanes: int, head: bool, rank: int, n_threads: int
+) -> None:
     """Run tokens[start : start + n]; with `head`, logits and the best id of each."""
     d_model, d_ff = w.norms.shape[2], room.hidden.size // CHUNK // (2 if plan.gated else 1)
     h, x, sync = room.h[rank], room.x, room.sync
     width = room.mixed.size // CHUNK
+    no, yes = min(start, 0), min(start, 0) + 1  # as variables: constants would be compiled into copies of `_project`
     if rank == 0:
         for p in range(n):
             token = w.embedding[room.tokens[start + p]]
@@ -293,14 +235,14 @@ def _forward(plan: Plan, w: Weights, room: Room, start: int, n: int, lanes: int,
         _norm(x, h, w.norms[2 * layer], n, lanes, plan.rms, plan.eps)
         low, high = _share(w.qkv.shape[1], rank, n_threads)
         _project(
-            w.qkv[layer], w.qkv_scale[layer], w.qkv_bias[layer], h, d_model, room.qkv, low, high, lanes, 0, room, rank
+            w.qkv[layer], w.qkv_scale[layer], w.qkv_bias[layer], h, d_model, room.qkv, low, high, lanes, no, room, rank
         )
         _barrier(sync, n_threads)
         _attend(plan, w, room, layer, start, n, lanes, rank, n_threads)
         _barrier(sync, n_threads)
         low, high = _share(d_model, rank, n_threads)
         _project(
-            w.out[layer], w.out_scale[layer], w.out_bias[layer], room.mixed, width, x, low, high, lanes, 1, room, rank
+            w.out[layer], w.out_scale[layer], w.out_bias[layer], room.mixed, width, x, low, high, lanes, yes, room, rank
         )
         _barrier(sync, n_threads)
         _norm(x, h, w.norms[2 * layer + 1], n, lanes, plan.rms, plan.eps)
@@ -308,7 +250,7 @@ def _forward(plan: Plan, w: Weights, room: Room, start: int, n: int, lanes: int,
         for part in range(2 if plan.gated else 1):
             shift = part * d_ff
             _project(
-                w.up[layer], w.up_scale[layer], w.up_bias[layer], h, d_model, room.hidden, low + shift, high + shift, lanes, 0,
+                w.up[layer], w.up_scale[layer], w.up_bias[layer], h, d_model, room.hidden, low + shift, high + shift, lanes, no,
                 room, rank,
             )  # fmt: skip
         _activate(room.hidden[low * lanes : high * lanes], plan.activation)
@@ -318,13 +260,24 @@ def _forward(plan: Plan, w: Weights, room: Room, start: int, n: int, lanes: int,
         _barrier(sync, n_threads)
         low, high = _share(d_model, rank, n_threads)
         _project(
-            w.down[layer], w.down_scale[layer], w.down_bias[layer], room.hidden, d_ff, x, low, high, lanes, 1, room, rank
+            w.down[layer],
+            w.down_scale[layer],
+            w.down_bias[layer],
+            room.hidden,
+            d_ff,
+            x,
+            low,
+            high,
+            lanes,
+            yes,
+            room,
+            rank,
         )
         _barrier(sync, n_threads)
     if head:
         _norm(x, h, w.norms[2 * w.qkv.shape[0]], n, lanes, plan.rms, plan.eps)
         low, high = _share(w.head.shape[1], rank, n_threads)
-        _project(w.head[0], w.head_scale[0], w.head_bias[0], h, d_model, room.logits, low, high, lanes, 0, room, rank)
+        _project(w.head[0], w.head_scale[0], w.head_bias[0], h, d_model, room.logits, low, high, lanes, no, room, rank)
         for p in range(n):
             best, value = low, np.float32(-np.inf)
             for r in range(low, high):
@@ -347,7 +300,15 @@ def _compiled(sources: str) -> Any:
     # numba looks only at this file to tell whether its cached code is old; a closure is part of its key.
     @njit(nogil=True, cache=True, no_cfunc_wrapper=True)
     def advance(
-        plan: Plan, exact: Weights, draft: Weights, room: Room, start: int, end: int, n_draft: int, rank: int, n_threads: int
+        plan: Plan,
+        exact: Weights,
+        draft: Weights,
+        room: Room,
+        start: int,
+        end: int,
+        n_draft: int,
+        rank: int,
+        n_threads: int,
     ) -> int:
         """Take tokens[start:end] into the cache and put the greedy continuation behind them; returns its length.
 
@@ -365,16 +326,17 @@ def _compiled(sources: str) -> Any:
         position = start
         n = lanes = 0
         while position < last:
-            if steps > 0:
-                n, lanes = 1, 1
-                _forward(plan, draft, room, end - 1 + n_draft - steps, 1, 1, True, rank, n_threads)
+            # One call in one place: each further one would compile the whole model again.
+            drafting = steps > 0
+            n = 1 if drafting else min(CHUNK, last - position)
+            lanes = 1 if drafting else 8 if n <= 8 else CHUNK
+            place = end - 1 + guessed - steps if drafting else position
+            _forward(plan, draft if drafting else exact, room, place, n, lanes, place + n >= end, rank, n_threads)
+            if drafting:
                 if rank == 0:
-                    tokens[end + n_draft - steps] = _best(room, 0, n_threads)
+                    tokens[place + 1] = _best(room, 0, n_threads)
                 steps -= 1
             else:
-                n = min(CHUNK, last - position)
-                lanes = 8 if n <= 8 else CHUNK
-                _forward(plan, exact, room, position, n, lanes, position + n >= end, rank, n_threads)
                 position += n
             _barrier(room.sync, n_threads)
         first = end - 1 - (position - n)
@@ -391,5 +353,10 @@ def _compiled(sources: str) -> Any:
 
 
 advance = _compiled(
-    hashlib.sha256(b"".join(path.read_bytes() for path in (Path(__file__), Path(__file__).with_name("lanes.py")))).hexdigest()
+    hashlib.sha256(
+        b"".join(
+            path.read_bytes()
+            for path in (Path(__file__), Path(__file__).with_name("lanes.py"), Path(__file__).with_name("layout.py"))
+        )
+    ).hexdigest()
 )

@@ -15,7 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["BYTES_PER_STEP", "atomic_add", "atomic_load", "multiply_bytes", "multiply_float", "yield_processor"]
+__all__ = ["atomic_add", "atomic_load", "multiply_bytes", "multiply_float", "yield_processor"]
 
 _I64, _I32, _I8, _F32 = ir.IntType(64), ir.IntType(32), ir.IntType(8), ir.FloatType()
 
@@ -27,12 +27,15 @@ def _dot_bits() -> int:
 
 
 _DOT_BITS = _dot_bits()
-BYTES_PER_STEP = 64
-"""Rows of uint8 weights are padded to a multiple of this."""
 
 
 def _loop(
-    builder: Any, start: Any, stop: Any, step: int, carried: Sequence[Any], body: Callable[[Any, list[Any]], Sequence[Any]]
+    builder: Any,
+    start: Any,
+    stop: Any,
+    step: int,
+    carried: Sequence[Any],
+    body: Callable[[Any, list[Any]], Sequence[Any]],
 ) -> list[Any]:
     """`for i in range(start, stop, step): carried = body(i, carried)`; returns the last `carried`."""
     function = builder.function
@@ -63,7 +66,9 @@ def _load(builder: Any, pointer: Any, index: Any, kind: Any, align: int) -> Any:
 def _splat(builder: Any, value: Any, lanes: int) -> Any:
     kind = ir.VectorType(value.type, lanes)
     one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, _I32(0))
-    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), ir.Constant(ir.VectorType(_I32, lanes), [0] * lanes))
+    return builder.shuffle_vector(
+        one, ir.Constant(kind, ir.Undefined), ir.Constant(ir.VectorType(_I32, lanes), [0] * lanes)
+    )
 
 
 def _external(module: Any, name: str, result: Any, arguments: Sequence[Any]) -> Any:
@@ -203,7 +208,9 @@ def _data(context: Any, builder: Any, kind: Any, array: Any, pointer: Any = None
 
 
 @intrinsic
-def multiply_float(typing_context: Any, w: Any, bias: Any, x: Any, out: Any, low: Any, high: Any, columns: Any, lanes: Any, add: Any) -> Any:
+def multiply_float(
+    typing_context: Any, w: Any, bias: Any, x: Any, out: Any, low: Any, high: Any, columns: Any, lanes: Any, add: Any
+) -> Any:
     """out[low:high] (+)= w[low:high] @ x + bias; x (columns, lanes) and out (rows, lanes) flat, lanes 8 or 16.
 
     Each sum runs over the columns in order, one lane a position: neither the other lanes, nor the number of lanes,

@@ -45,7 +45,9 @@ class GenerationSettings(Settings):
             raise ValueError("a temperature this low cannot be told from greedy decoding: use 0, or 0.0001 and more")
         return value
 
-    @field_validator("max_new_tokens", "top_k", "n", "seed", "temperature", "top_p", "min_p", "repetition_penalty", mode="before")
+    @field_validator(
+        "max_new_tokens", "top_k", "n", "seed", "temperature", "top_p", "min_p", "repetition_penalty", mode="before"
+    )
     @classmethod
     def _no_truth_values(cls, value: object) -> object:
         if isinstance(value, bool):

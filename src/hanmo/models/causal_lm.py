@@ -103,7 +103,7 @@ class CausalLM(nn.Module):
         if position_ids is not None:
             position_ids = _check_positions(position_ids, batch, length)
         x = self.embedding(input_ids, inputs_embeds, position_ids, offset)
-        padding = padding_mask(attention_mask, offset + length) if attention_mask is not None else None
+        padding = padding_mask(attention_mask, batch, offset + length) if attention_mask is not None else None
         packed = None
         if position_ids is not None and attention_mask is None and past_key_values is None:
             packed = packed_mask(position_ids)

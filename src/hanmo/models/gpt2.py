@@ -6,7 +6,6 @@ import math
 from typing import Any, Self
 
 from pydantic import Field, model_validator
-from torch import nn
 
 from hanmo.core.settings import Settings
 from hanmo.models.causal_lm import CausalLM
@@ -16,6 +15,7 @@ from hanmo.nn.block import Block, PreNorm
 from hanmo.nn.embedding import Embedding
 from hanmo.nn.feedforward import FeedForward
 from hanmo.nn.init import init_normal, init_residual_outputs
+from hanmo.nn.linear import Linear
 from hanmo.nn.norms import LayerNorm
 from hanmo.nn.positions import LearnedPositions
 from hanmo.nn.stack import Stack
@@ -109,7 +109,7 @@ def gpt2(config: GPT2Config) -> CausalLM:
         c,
         embedding=Embedding(c.vocab_size, c.d_model, positions=positions, dropout=c.dropout_embedding),
         stack=Stack([block(depth) for depth in range(c.n_layers)], norm=norm()),
-        head=None if c.tie_embeddings else nn.Linear(c.d_model, c.vocab_size, bias=False),
+        head=None if c.tie_embeddings else Linear(c.d_model, c.vocab_size, bias=False),
     )
     init_normal(model, c.init_std)
     init_residual_outputs(model.stack, c.init_std, 2 * c.n_layers)

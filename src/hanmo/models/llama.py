@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Self
 
 from pydantic import Field, model_validator
-from torch import nn
 
 from hanmo.core.settings import Settings
 from hanmo.models.causal_lm import CausalLM
@@ -15,6 +14,7 @@ from hanmo.nn.block import Block, PreNorm
 from hanmo.nn.embedding import Embedding
 from hanmo.nn.feedforward import GatedFeedForward
 from hanmo.nn.init import init_normal
+from hanmo.nn.linear import Linear
 from hanmo.nn.norms import RMSNorm
 from hanmo.nn.positions import Rotary
 from hanmo.nn.stack import Stack
@@ -120,7 +120,7 @@ def llama(config: LlamaConfig) -> CausalLM:
         c,
         embedding=Embedding(c.vocab_size, c.d_model),
         stack=Stack([block() for _ in range(c.n_layers)], norm=norm()),
-        head=None if c.tie_embeddings else nn.Linear(c.d_model, c.vocab_size, bias=False),
+        head=None if c.tie_embeddings else Linear(c.d_model, c.vocab_size, bias=False),
         rotary=Rotary(c.d_head, c.rope_base),
     )
     init_normal(model, c.init_std)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
 from hanmo.nn.context import Context
+from hanmo.nn.linear import Linear
 from hanmo.nn.masks import causal_mask
 from hanmo.nn.positions import rotate
 
@@ -119,8 +120,8 @@ class SelfAttention(nn.Module):
             )
         self.scale = 1 / math.sqrt(self.d_head) if scale is None else scale
         self.dropout = dropout
-        self.qkv = nn.Linear(d_model, (n_heads + 2 * self.n_kv_heads) * self.d_head, bias=bias)
-        self.out = nn.Linear(n_heads * self.d_head, d_model, bias=bias if out_bias is None else out_bias)
+        self.qkv = Linear(d_model, (n_heads + 2 * self.n_kv_heads) * self.d_head, bias=bias)
+        self.out = Linear(n_heads * self.d_head, d_model, bias=bias if out_bias is None else out_bias)
 
     def forward(self, x: Tensor, context: Context, layer: int) -> Tensor:
         """(B, T, D) → (B, T, D)."""
@@ -159,9 +160,9 @@ class CrossAttention(nn.Module):
         self.scale = 1 / math.sqrt(self.d_head) if scale is None else scale
         self.dropout = dropout
         width = n_heads * self.d_head
-        self.q = nn.Linear(d_model, width, bias=bias)
-        self.kv = nn.Linear(d_model if d_source is None else d_source, 2 * width, bias=bias)
-        self.out = nn.Linear(width, d_model, bias=bias)
+        self.q = Linear(d_model, width, bias=bias)
+        self.kv = Linear(d_model if d_source is None else d_source, 2 * width, bias=bias)
+        self.out = Linear(width, d_model, bias=bias)
 
     def forward(self, x: Tensor, context: Context, layer: int) -> Tensor:
         """(B, T, D) → (B, T, D).

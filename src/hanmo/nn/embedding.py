@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
+from hanmo.nn.linear import Lookup
 from hanmo.nn.positions import LearnedPositions
 
 __all__ = ["Embedding", "check_ids"]
@@ -19,7 +20,7 @@ class Embedding(nn.Module):
         self, vocab_size: int, d_model: int, *, positions: LearnedPositions | None = None, dropout: float = 0.0
     ):
         super().__init__()
-        self.token = nn.Embedding(vocab_size, d_model)
+        self.token = Lookup(vocab_size, d_model)
         self.positions = positions
         self.dropout = dropout
 

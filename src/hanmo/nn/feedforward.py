@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
+from hanmo.nn.linear import Linear
 
 __all__ = ["ACTIVATIONS", "FeedForward", "GatedFeedForward", "named_activation"]
 
@@ -45,8 +46,8 @@ class FeedForward(nn.Module):
     def __init__(self, d_model: int, d_ff: int, *, activation: str, bias: bool = True):
         super().__init__()
         self.act = named_activation(activation)
-        self.up = nn.Linear(d_model, d_ff, bias=bias)
-        self.out = nn.Linear(d_ff, d_model, bias=bias)
+        self.up = Linear(d_model, d_ff, bias=bias)
+        self.out = Linear(d_ff, d_model, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.out(self.act(self.up(x)))
@@ -58,8 +59,8 @@ class GatedFeedForward(nn.Module):
     def __init__(self, d_model: int, d_ff: int, *, activation: str, bias: bool = False):
         super().__init__()
         self.act = named_activation(activation)
-        self.gate_up = nn.Linear(d_model, 2 * d_ff, bias=bias)
-        self.out = nn.Linear(d_ff, d_model, bias=bias)
+        self.gate_up = Linear(d_model, 2 * d_ff, bias=bias)
+        self.out = Linear(d_ff, d_model, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.gate_up(x).chunk(2, dim=-1)  # (B, T, F) each

@@ -14,7 +14,9 @@ __all__ = ["init_normal", "init_residual_outputs"]
 
 
 def init_normal(module: nn.Module, std: float) -> None:
-    """Matrices and embeddings from N(0, std²), biases 0, norms 1."""
+    """Matrices and embeddings from N(0, std²), biases 0, norms 1; nothing on the meta device."""
+    if any(parameter.is_meta for parameter in module.parameters()):
+        return
     for part in module.modules():
         if isinstance(part, (nn.Linear, nn.Embedding)):
             nn.init.normal_(part.weight, std=std)
@@ -27,8 +29,10 @@ def init_normal(module: nn.Module, std: float) -> None:
 def init_residual_outputs(module: nn.Module, std: float, n_sublayers: int) -> None:
     """Projections into the residual stream from N(0, std² / n_sublayers) (Radford et al., 2019, §2.3).
 
-    The stream is a sum of that many outputs; so its variance does not grow with depth.
+    The stream is a sum of that many outputs; so its variance does not grow with depth. Nothing on the meta device.
     """
+    if any(parameter.is_meta for parameter in module.parameters()):
+        return
     for part in module.modules():
         if isinstance(part, (SelfAttention, CrossAttention, FeedForward, GatedFeedForward)):
             nn.init.normal_(part.out.weight, std=std / math.sqrt(n_sublayers))

@@ -16,8 +16,8 @@ from hanmo.core.errors import ConfigError
 
 __all__ = ["chunked_cross_entropy", "cross_entropy"]
 
-_CHUNK_SCORES = 2**23
-"""Scores alive at a time in the chunked form: 32 MiB in fp32, large enough for full matrix-product speed."""
+_CHUNK_SCORES = 2**22
+"""Scores alive at a time in the chunked form: 16 MiB in fp32, which stays in cache and still fills a matrix product."""
 
 
 def cross_entropy(

@@ -23,11 +23,12 @@ def causal_mask(n_queries: int, n_keys: int, device: torch.device | None = None)
     return ones.tril(n_keys - n_queries)
 
 
-def padding_mask(attention_mask: Tensor, n_keys: int) -> Tensor | None:
+def padding_mask(attention_mask: Tensor, batch: int, n_keys: int) -> Tensor | None:
     """Turn a tokenizer's attention mask into a mask over keys.
 
     Args:
         attention_mask: (B, S), 1 or True where there is a real token, padding on either side.
+        batch: B.
         n_keys: S, cached positions included.
 
     Returns:
@@ -36,9 +37,9 @@ def padding_mask(attention_mask: Tensor, n_keys: int) -> Tensor | None:
     Raises:
         ConfigError: if the shape is not (B, S).
     """
-    if attention_mask.dim() != 2 or attention_mask.shape[1] != n_keys:
+    if attention_mask.shape != (batch, n_keys):
         raise ConfigError(
-            f"attention_mask has shape {tuple(attention_mask.shape)}, expected (batch, {n_keys})",
+            f"attention_mask has shape {tuple(attention_mask.shape)}, expected ({batch}, {n_keys})",
             where="attention_mask",
             remedy="Give one 0 or 1 for every position, those already in past_key_values included.",
         )

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
+from hanmo.nn.linear import Lookup
 
 __all__ = ["LearnedPositions", "Rotary", "Rotation", "rotate"]
 
 
-class LearnedPositions(nn.Embedding):
+class LearnedPositions(Lookup):
     """One learned vector per position (Gehring et al., 2017), added to the token vectors."""
 
     def __init__(self, max_len: int, d_model: int):

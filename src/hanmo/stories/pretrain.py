@@ -282,6 +282,7 @@ class _Story:
     def _finish(self, model: CausalLM, tokenizer: Tokenizer, fitted: FitResult) -> dict[str, Any]:
         from hanmo.evaluation.card import write_model_card
         from hanmo.evaluation.report import write_report
+        from hanmo.evaluation.run_files import read_run
         from hanmo.models.directory import write_model
 
         recipe = self.recipe
@@ -305,7 +306,7 @@ class _Story:
             },
         )  # fmt: skip
         write_text(self.run.path / "recipe.toml", to_toml(recipe.model_dump(mode="json")))
-        write_model_card(self.run.model, self.run.path)
+        write_model_card(self.run.model, read_run(self.run.path))
         write_report(self.run.path, lang=recipe.lang)
         return evaluation
 

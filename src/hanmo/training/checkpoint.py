@@ -213,7 +213,7 @@ def _save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
         code = re.search(r"os error (\d+)", str(error))
         if code is None:
             raise StorageError(f"cannot write these tensors ({error})", where=path) from error
-        raise OSError(int(code[1]), str(error)) from error
+        raise OSError(int(code[1]), str(error), str(path)) from error
 
 
 def _digest(body: Mapping[str, Any]) -> str:
