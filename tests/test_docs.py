@@ -14,6 +14,7 @@ Expected output may hold `...` for any text, as in doctest; runs of white space 
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import doctest
 import importlib
@@ -55,6 +56,8 @@ NOT_RUN = {
     "source .venv/bin/activate": "about the reader's shell",
     ".venv/bin/hanmo quickstart --corpus my_folder --minutes 20 --lang zh": "twenty minutes",
     ".venv/bin/hanmo quickstart --corpus 我的文档 --minutes 20 --lang zh": "twenty minutes",
+    ".venv/bin/hanmo quickstart --corpus path/to/data/chinese_novels --minutes 20 --lang zh": "twenty minutes",
+    "HANMO_DATA=path/to/data make test": "these tests",
 }
 """Every command that a page shows and this file does not run, with the reason."""
 
@@ -314,22 +317,24 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
     assert dead_links(page) == ["#nowhere", "missing.md"]
 
 
-FOLDERS = sorted(path.name for path in (ROOT / "src" / "hanmo").iterdir() if (path / "__init__.py").exists() or path.name == "tasks")
-_NAME = re.compile(rf"(?<![\w./-])(?:hanmo\.)?((?:{'|'.join(FOLDERS)})(?:\.\w+)+)")
+FOLDERS = sorted(path.name for path in (ROOT / "src" / "hanmo").iterdir() if any(path.glob("*.py")))
+SECTIONS = ["corpus", "tokenizer", "model", "batches", "samples"]  # and training, which is a folder too
+_NAME = re.compile(rf"(?<![\w./-])(?:hanmo\.)?((?:{'|'.join(FOLDERS + SECTIONS)})(?:\.\w+)+)")
 _FILE = re.compile(r"(?<![\w./-])((?:src/hanmo|tests|benchmarks|recipes|docs|scripts)/[\w./-]+\w)")
+_ENDINGS = (".json", ".jsonl", ".toml", ".md", ".safetensors", ".bin")
 
 
 def unknown_names(page: Path) -> list[str]:
-    """Names of ours (`nn.block.Block`) and files (`tests/test_house.py`) in a page that do not exist."""
-    text = page.read_text(encoding="utf-8")
-    wrong = []
-    for name in sorted({match[1] for match in _NAME.finditer(text)}):
-        if name.endswith((".json", ".toml", ".md", ".safetensors")) or not _exists(name):
-            wrong += [] if name.endswith((".json", ".jsonl", ".toml", ".md", ".safetensors")) else [name]
-    return wrong + [file for file in sorted({match[1] for match in _FILE.finditer(text)}) if not (ROOT / file).exists()]
+    """Names of ours (`nn.block.Block`), recipe keys and files in the prose and diagrams of a page that do not exist."""
+    diagrams = [block.text for block in read_blocks(page) if block.language == "text"]
+    text = "\n".join([_prose(page), *diagrams])
+    names = {match[1] for match in _NAME.finditer(text) if not match[1].endswith(_ENDINGS)}
+    files = {match[1] for match in _FILE.finditer(text) if "NAME" not in match[1]}
+    unknown = {name for name in names if not (_is_code(name) or _is_recipe_key(name))}
+    return sorted(unknown | {file for file in files if not (ROOT / file).exists()})
 
 
-def _exists(name: str) -> bool:
+def _is_code(name: str) -> bool:
     parts = name.split(".")
     for n_modules in range(len(parts), 0, -1):
         try:
@@ -337,12 +342,24 @@ def _exists(name: str) -> bool:
         except ModuleNotFoundError:
             continue
         for part in parts[n_modules:]:
-            fields = getattr(found, "model_fields", {})
-            if part not in fields and not hasattr(found, part) and part not in getattr(found, "__annotations__", {}):
+            if not hasattr(found, part):
                 return False
-            found = getattr(found, part, None)
+            found = getattr(found, part)
         return True
     return False
+
+
+def _is_recipe_key(name: str) -> bool:
+    from pydantic import BaseModel
+
+    from hanmo.stories.recipe import PretrainRecipe
+
+    section: Any = PretrainRecipe
+    for part in name.split("."):
+        if not (isinstance(section, type) and issubclass(section, BaseModel)) or part not in section.model_fields:
+            return False
+        section = section.model_fields[part].annotation
+    return True
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
@@ -352,8 +369,19 @@ def test_names_in_a_page_exist(page: Path) -> None:
 
 def test_an_unknown_name_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("`nn.block.Block` `nn.block.Brick` `hanmo.models.gpt9` `core.files` tests/test_none.py", "utf-8")
-    assert unknown_names(page) == ["models.gpt9", "nn.block.Brick", "tests/test_none.py"]
+    right = "`nn.block.Block` `core.files` `training.lr` `training.schedule.kind` corpus.json `tests/test_docs.py`"
+    page.write_text(f"{right} `nn.block.Brick` `hanmo.models.gpt9` `training.rl` `tests/test_none.py`", "utf-8")
+    assert unknown_names(page) == ["models.gpt9", "nn.block.Brick", "tests/test_none.py", "training.rl"]
+
+
+@pytest.mark.parametrize("name", ["how-it-is-built.md", "how-it-is-built.zh-CN.md"])
+def test_the_house_is_shown_as_it_stands(name: str) -> None:
+    """Every folder, on the level that the import test gives it, and none besides."""
+    levels = ast.parse((ROOT / "tests" / "test_house.py").read_text(encoding="utf-8"))
+    known = next(ast.literal_eval(node.value) for node in levels.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LEVELS")
+    diagram = next(block.text for block in read_blocks(ROOT / "docs" / name) if block.language == "text")
+    shown = {match[2]: int(match[1]) for match in re.finditer(r"^ +(\d) +([a-z]+) ", diagram, flags=re.M)}
+    assert shown == {folder: known[folder] for folder in FOLDERS}
 
 
 # -- twins -----------------------------------------------------------------------------------------------------------

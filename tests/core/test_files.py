@@ -75,9 +75,9 @@ def test_every_single_failure_of_a_file(tmp_path: Path, faults_at: Any, number: 
         if error is not None:
             assert str(error).startswith(f"{file}: ")
             assert error.remedy
-            failed_at.append(faults.calls[-1])
+            failed_at.append(faults.calls[n - 1])
         # once the new name stands, only its durability can fail
-        stands = error is None or "replace" in faults.calls[:-1]
+        stands = error is None or "replace" in faults.calls[: n - 1]
         assert read_json(file) == (NEW if stands else OLD), faults.calls
         assert _names(tmp_path) == {"state.json"}, faults.calls
         if not faults.struck:
@@ -103,7 +103,8 @@ def test_every_single_failure_of_a_folder(
         error = _attempt(faults, lambda: _write_folder(path, "新 new"))  # noqa: B023
         if error is not None:
             assert str(error) == f"{path}: the disk is full. Free some space or write to another disk.", faults.calls
-            failures.append(faults.calls[-1])
+            failures.append(faults.calls[n - 1])
+            assert _names(path.parent) <= {"step-1"}, faults.calls
         sweep_orphans(path.parent)  # finds something only where the clearing up itself was what failed
         if path.exists():
             assert _read_folder(path) in ([{"旧 old"}, {"新 new"}] if error else [{"新 new"}]), faults.calls

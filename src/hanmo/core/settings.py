@@ -137,7 +137,8 @@ def check_settings(
         for problem in error.errors():
             problems.setdefault(_real_keys(problem, values), []).append(problem)
         places = _Places(source, overrides)
-        messages = [message for keys, found in problems.items() for message in _describe(kind, keys, found, places)]
+        in_order = sorted(problems.items(), key=lambda item: places.line(item[0]))
+        messages = [message for keys, found in in_order for message in _describe(kind, keys, found, places)]
         raise ConfigError("\n".join(messages)) from error
 
 
@@ -222,6 +223,10 @@ class _Places:
                 self.lines = _key_lines(Path(source).read_text(encoding="utf-8-sig"))
             except (OSError, UnicodeDecodeError):
                 self.lines = {}  # gone in the meantime: the file is named without a line
+
+    def line(self, keys: tuple[str, ...]) -> int:
+        """Line of `keys` or of what holds them; 0 if there is none."""
+        return next((self.lines[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in self.lines), 0)
 
     def find(self, keys: tuple[str, ...]) -> str | None:
         """The place of `keys`; None if there is no file."""
