@@ -211,9 +211,7 @@ def run_block(block: Block, names: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
-def test_the_code_of_a_page_runs(
-    page: Path, workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_code_of_a_page_runs(page: Path, workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "work"
     shutil.copytree(workshop, folder)
     monkeypatch.chdir(folder)
@@ -231,8 +229,8 @@ def test_the_code_of_a_page_runs(
         ("```console\n$ hanmo score nowhere text\n```\n", "nowhere"),
         ("```console\n$ hanmo --version\n9.9.9\n```\n", "the page shows"),
         ("```console\n$ hanmo dance\n```\n", "no verb"),
-        ("<!-- file: r.toml -->\n```toml\nnmae = \"x\"\n```\n", "nmae"),
-        ("```toml\nname = \"x\"\n```\n", "needs <!-- file"),
+        ('<!-- file: r.toml -->\n```toml\nnmae = "x"\n```\n', "nmae"),
+        ('```toml\nname = "x"\n```\n', "needs <!-- file"),
     ],
 )
 def test_a_wrong_page_is_found(text: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,7 +311,9 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_a_dead_link_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("# One `two`: 三、四\n[a](#one-two-三四) [b](#nowhere) [c](missing.md) [d](https://x.invalid)\n", "utf-8")
+    page.write_text(
+        "# One `two`: 三、四\n[a](#one-two-三四) [b](#nowhere) [c](missing.md) [d](https://x.invalid)\n", "utf-8"
+    )
     assert dead_links(page) == ["#nowhere", "missing.md"]
 
 
@@ -327,7 +327,7 @@ _ENDINGS = (".json", ".jsonl", ".toml", ".md", ".safetensors", ".bin")
 def unknown_names(page: Path) -> list[str]:
     """Names of ours (`nn.block.Block`), recipe keys and files in the prose and diagrams of a page that do not exist."""
     diagrams = [block.text for block in read_blocks(page) if block.language == "text"]
-    text = "\n".join([_prose(page), *diagrams])
+    text = re.sub(r"\]\([^)]*\)", "]", "\n".join([_prose(page), *diagrams]))
     names = {match[1] for match in _NAME.finditer(text) if not match[1].endswith(_ENDINGS)}
     files = {match[1] for match in _FILE.finditer(text) if "NAME" not in match[1]}
     unknown = {name for name in names if not (_is_code(name) or _is_recipe_key(name))}
@@ -378,7 +378,11 @@ def test_an_unknown_name_is_found(tmp_path: Path) -> None:
 def test_the_house_is_shown_as_it_stands(name: str) -> None:
     """Every folder, on the level that the import test gives it, and none besides."""
     levels = ast.parse((ROOT / "tests" / "test_house.py").read_text(encoding="utf-8"))
-    known = next(ast.literal_eval(node.value) for node in levels.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LEVELS")
+    known = next(
+        ast.literal_eval(node.value)
+        for node in levels.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LEVELS"
+    )
     diagram = next(block.text for block in read_blocks(ROOT / "docs" / name) if block.language == "text")
     shown = {match[2]: int(match[1]) for match in re.finditer(r"^ +(\d) +([a-z]+) ", diagram, flags=re.M)}
     assert shown == {folder: known[folder] for folder in FOLDERS}
@@ -403,10 +407,13 @@ def skeleton(block: Block) -> list[str]:
                 kept.append(token.string)
         return kept
     if block.language == "console":
-        words = itertools.chain.from_iterable(shlex.split(command, comments=True) for command, _ in read_commands(block))
+        words = itertools.chain.from_iterable(
+            shlex.split(command, comments=True) for command, _ in read_commands(block)
+        )
         return list(words)
     if block.language == "toml":
-        return sorted(f"{key}={value!r}" for key, value in _flat(tomllib.loads(block.text)).items())
+        values = _flat(tomllib.loads(block.text))
+        return sorted(f"{key}={value!r}" for key, value in values.items() if key != "lang")
     if block.language == "":
         return [word for line in block.text.splitlines() for word in line.split("  #")[0].split()]
     return ["diagram"]
@@ -454,6 +461,17 @@ def test_different_twins_are_found(tmp_path: Path) -> None:
     other.write_text('```python\nf("文本", n=2)\n```\n```console\n$ hanmo score x "一句话"\n```\n', "utf-8")
     assert twins_differ(english, same) == []
     assert len(twins_differ(english, other)) == 2
+
+
+@pytest.mark.parametrize("name", ["data.md", "data.zh-CN.md"])
+def test_every_test_with_real_data_is_listed(name: str) -> None:
+    listed = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    tests = [path for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__)]
+    users = [path for path in tests if re.search("HANMO_DATA|data_root", path.read_text(encoding="utf-8"))]
+    assert users
+    assert [
+        path.relative_to(ROOT).as_posix() for path in users if path.relative_to(ROOT).as_posix() not in listed
+    ] == []
 
 
 @pytest.mark.parametrize("name", ["quickstart.md", "quickstart.zh-CN.md"])

@@ -27,34 +27,30 @@ TINY: dict[str, Any] = {
 }
 """What makes a recipe small; sections as in `PretrainRecipe`."""
 
-_ENGLISH = {
-    "who": "the scribe, a young printer, my neighbour, the old teacher, one of the sailors, her brother".split(", "),
-    "did": "wrote, copied, lost, read aloud, sold, folded, mended, carried home".split(", "),
-    "what": "a long letter, the third chapter, seven maps, an inkstone, the empty notebook, two brushes".split(", "),
-    "when": "before sunrise, in the winter, after the rain, on market day, without a word, by candlelight".split(", "),
-}
-_CHINESE = {
-    "who": "老先生、小徒弟、邻居、书店掌柜、她的哥哥、船上的水手".split("、"),
-    "when": "清早、下雪的时候、集市那天、雨停以后、夜里点着灯、没说一句话就".split("、"),
-    "did": "写完了、抄好了、弄丢了、念了一遍、卖掉了、收拾起".split("、"),
-    "what": "一封长信、第三章、七张地图、那方砚台、空白的本子、两支毛笔".split("、"),
-}
+_ENGLISH = (
+    ["the scribe", "a young printer", "my neighbour", "the old teacher", "one of the sailors", "her brother"],
+    ["wrote", "copied", "lost", "read aloud", "sold", "folded", "mended", "carried home"],
+    ["a long letter", "the third chapter", "seven maps", "an inkstone", "the empty notebook", "two brushes"],
+    ["before sunrise", "in the winter", "after the rain", "on market day", "without a word", "by candlelight"],
+)
+_CHINESE = (
+    ["老先生", "小徒弟", "邻居", "书店掌柜", "她的哥哥", "船上的水手"],
+    ["清早", "下雪的时候", "集市那天", "雨停以后", "夜里点着灯", "没说一句话就"],
+    ["写完了", "抄好了", "弄丢了", "念了一遍", "卖掉了", "收拾起"],
+    ["一封长信", "第三章", "七张地图", "那方砚台", "空白的本子", "两支毛笔"],
+)
+_SENTENCES = 9
 
 
 def make_tiny_corpus(folder: str | Path, *, n_files: int = 60, seed: int = 0) -> Path:
     """Write `n_files` English and as many Chinese .txt files of a few hundred characters; the same each time."""
     folder, draw = Path(folder), random.Random(seed)
     folder.mkdir(parents=True, exist_ok=True)
-
-    def pick(words: dict[str, list[str]]) -> dict[str, str]:
-        return {part: draw.choice(choices) for part, choices in words.items()}
-
     for number in range(n_files):
-        english = [" ".join((w := pick(_ENGLISH))[k] for k in ("who", "did", "what", "when")) for _ in range(9)]
-        text = ".\n".join(sentence.capitalize() for sentence in english) + ".\n"
-        (folder / f"note-{number:02}.txt").write_text(text, encoding="utf-8")
-        chinese = ["".join((w := pick(_CHINESE))[k] for k in ("who", "when", "did", "what")) for _ in range(9)]
-        (folder / f"札记-{number:02}.txt").write_text("。\n".join(chinese) + "。\n", encoding="utf-8")
+        english = [" ".join(draw.choice(part) for part in _ENGLISH).capitalize() + ".\n" for _ in range(_SENTENCES)]
+        chinese = ["".join(draw.choice(part) for part in _CHINESE) + "。\n" for _ in range(_SENTENCES)]
+        (folder / f"note-{number:02}.txt").write_text("".join(english), encoding="utf-8")
+        (folder / f"札记-{number:02}.txt").write_text("".join(chinese), encoding="utf-8")
     return folder
 
 

@@ -47,7 +47,12 @@ class Faults:
                 return super().write(data)
 
         def faulty_open(
-            file: Any, mode: str = "r", buffering: int = -1, encoding: Any = None, errors: Any = None, newline: Any = None
+            file: Any,
+            mode: str = "r",
+            buffering: int = -1,
+            encoding: Any = None,
+            errors: Any = None,
+            newline: Any = None,
         ) -> Any:
             if not set(mode) & set("wax+"):
                 return plain_open(file, mode, buffering, encoding, errors, newline)

@@ -88,9 +88,13 @@ def test_plain_lines_without_total_and_unit(
 
 
 def test_a_failed_step_is_not_called_done(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ZeroDivisionError), progress("Train", total=3) as bar:
-        bar.advance()
-        _ = 1 / 0
+    def work() -> None:
+        with progress("Train", total=3) as bar:
+            bar.advance()
+            _ = 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        work()
     assert capsys.readouterr().err == "Train ...\n"
 
 

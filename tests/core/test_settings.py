@@ -37,8 +37,8 @@ class Recipe(Settings):
     bf16: bool = False
     size: int | Literal["small", "large"] = "small"
     temperatures: tuple[float, ...] = (0.0,)
-    sources: list[Source] = []
-    extras: dict[str, Source] = {}
+    sources: tuple[Source, ...] = ()
+    extras: dict[str, Source] = Field(default_factory=dict)
     training: Training = Training()
     second: Training | None = None
 
@@ -86,7 +86,7 @@ path = "c"
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        Recipe().name = "other"  # pyright: ignore[reportAttributeAccessIssue]
+        Recipe().name = "other"
 
 
 def test_unknown_key_with_a_guess(tmp_path: Path) -> None:

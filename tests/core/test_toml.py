@@ -19,7 +19,9 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SCALARS = TEXT | st.booleans() | st.integers() | st.floats(allow_nan=False)
 LISTS = st.recursive(SCALARS, lambda items: st.lists(items, max_size=4), max_leaves=8)
 TABLES = st.recursive(
-    st.dictionaries(TEXT, LISTS, max_size=4), lambda tables: st.dictionaries(TEXT, tables | LISTS, max_size=4), max_leaves=8
+    st.dictionaries(TEXT, LISTS, max_size=4),
+    lambda tables: st.dictionaries(TEXT, tables | LISTS, max_size=4),
+    max_leaves=8,
 )
 
 
@@ -37,13 +39,34 @@ def _sorted(value: Any) -> Any:
 
 @pytest.mark.parametrize(
     "text",
-    ["", '"', "'''", '"""', "\\", "\\n", "\n", "\r\n", "\t", "\0", "\x1f", "\x7f", "\x85", "\u2028", "翰墨", "👩‍👩‍👧", "a = [b]  # c", "\ufeff"],
+    [
+        "",
+        '"',
+        "'''",
+        '"""',
+        "\\",
+        "\\n",
+        "\n",
+        "\r\n",
+        "\t",
+        "\0",
+        "\x1f",
+        "\x7f",
+        "\x85",
+        "\u2028",
+        "翰墨",
+        "👩‍👩‍👧",
+        "a = [b]  # c",
+        "\ufeff",
+    ],
 )
 def test_strings(text: str) -> None:
     assert tomllib.loads(to_toml({"text": text, text: 1})) == {"text": text, text: 1}
 
 
-@pytest.mark.parametrize("number", [0, -1, 2**63 - 1, 10**40, 1e-8, 1e16, 1e300, 5e-324, 0.1, -0.0, math.inf, -math.inf])
+@pytest.mark.parametrize(
+    "number", [0, -1, 2**63 - 1, 10**40, 1e-8, 1e16, 1e300, 5e-324, 0.1, -0.0, math.inf, -math.inf]
+)
 def test_numbers(number: float) -> None:
     read = tomllib.loads(to_toml({"number": number}))["number"]
     assert read == number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hanmo.nn.losses import cross_entropy
+from hanmo.nn.losses import chunked_cross_entropy
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,5 +25,5 @@ def causal_lm_loss(model: CausalLM, batch: dict[str, Tensor]) -> tuple[Tensor, T
     """
     labels = batch["labels"].flatten()
     hidden = model.hidden(batch["input_ids"]).flatten(0, 1)
-    total = cross_entropy(hidden, model.head_weight, labels, ignore_index=_IGNORED, reduction="sum")
+    total = chunked_cross_entropy(hidden, model.head_weight, labels, ignore_index=_IGNORED, reduction="sum")
     return total, (labels != _IGNORED).sum()
