@@ -120,7 +120,8 @@ class SelfAttention(nn.Module):
             )
         self.scale = 1 / math.sqrt(self.d_head) if scale is None else scale
         self.dropout = dropout
-        self.qkv = Linear(d_model, (n_heads + 2 * self.n_kv_heads) * self.d_head, bias=bias)
+        rows = (n_heads * self.d_head, self.n_kv_heads * self.d_head, self.n_kv_heads * self.d_head)
+        self.qkv = Linear(d_model, sum(rows), bias=bias, parts=rows)
         self.out = Linear(n_heads * self.d_head, d_model, bias=bias if out_bias is None else out_bias)
 
     def forward(self, x: Tensor, context: Context, layer: int) -> Tensor:
@@ -161,7 +162,7 @@ class CrossAttention(nn.Module):
         self.dropout = dropout
         width = n_heads * self.d_head
         self.q = Linear(d_model, width, bias=bias)
-        self.kv = Linear(d_model if d_source is None else d_source, 2 * width, bias=bias)
+        self.kv = Linear(d_model if d_source is None else d_source, 2 * width, bias=bias, parts=(width, width))
         self.out = Linear(width, d_model, bias=bias)
 
     def forward(self, x: Tensor, context: Context, layer: int) -> Tensor:

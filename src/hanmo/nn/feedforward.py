@@ -59,7 +59,7 @@ class GatedFeedForward(nn.Module):
     def __init__(self, d_model: int, d_ff: int, *, activation: str, bias: bool = False):
         super().__init__()
         self.act = named_activation(activation)
-        self.gate_up = Linear(d_model, 2 * d_ff, bias=bias)
+        self.gate_up = Linear(d_model, 2 * d_ff, bias=bias, parts=(d_ff, d_ff))
         self.out = Linear(d_ff, d_model, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:

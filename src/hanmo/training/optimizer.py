@@ -1,16 +1,25 @@
-"""AdamW with decoupled weight decay on matrices only, and its state as named tensors."""
+"""The optimizer of a run, AdamW or Muon with AdamW, and its state as named tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from hanmo.core.errors import FormatError
+from hanmo.training.muon import Muon, hidden_matrices
 from hanmo.training.settings import TrainingSettings
 
-__all__ = ["adamw", "load_optimizer_tensors", "optimizer_tensors", "trained_parameters"]
+__all__ = [
+    "adamw",
+    "build_optimizer",
+    "load_optimizer_tensors",
+    "optimizer_tensors",
+    "set_learning_rate",
+    "trained_parameters",
+]
 
 _FUSED_DEVICES = {"cpu", "cuda", "xpu", "mps"}
 
@@ -20,24 +29,50 @@ def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
+def build_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """The optimizer that `settings.optimizer` names, over the trained parameters of `model`."""
+    if settings.optimizer == "adamw":
+        return adamw(model, settings)
+    matrices = hidden_matrices(model)
+    return Muon(
+        matrices, _adamw_groups(model, settings, without={id(matrix.weight) for matrix in matrices}),
+        lr=settings.lr, muon_lr=settings.muon_lr, momentum=settings.muon_momentum, weight_decay=settings.weight_decay,
+        betas=(settings.beta1, settings.beta2), eps=settings.eps, fused=_can_fuse(model),
+    )  # fmt: skip
+
+
 def adamw(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter, 2019, algorithm 2) over the trained parameters of `model`.
 
     Tensors of two or more dimensions (matrices and embeddings) decay; norms and biases do not (as GPT-2's
     public reproductions do it).
     """
-    parameters = trained_parameters(model).values()
+    betas = settings.beta1, settings.beta2
+    return torch.optim.AdamW(
+        _adamw_groups(model, settings), lr=settings.lr, betas=betas, eps=settings.eps, fused=_can_fuse(model)
+    )
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float, settings: TrainingSettings) -> None:
+    """Give every group the rate of this step; Muon's groups follow in proportion."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * settings.muon_lr / settings.lr if group.get("muon") else rate
+
+
+def _adamw_groups(model: nn.Module, settings: TrainingSettings, without: Set[int] = frozenset()) -> list[dict[str, Any]]:
+    parameters = [parameter for parameter in trained_parameters(model).values() if id(parameter) not in without]
     matrices = [parameter for parameter in parameters if parameter.dim() >= 2]
     vectors = [parameter for parameter in parameters if parameter.dim() < 2]
-    groups = [
+    return [
         {"params": group, "weight_decay": decay}
         for group, decay in ((matrices, settings.weight_decay), (vectors, 0.0))
         if group
     ]
-    fused = all(parameter.device.type in _FUSED_DEVICES and parameter.is_floating_point() for parameter in parameters)
-    return torch.optim.AdamW(
-        groups, lr=settings.lr, betas=(settings.beta1, settings.beta2), eps=settings.eps, fused=fused
-    )
+
+
+def _can_fuse(model: nn.Module) -> bool:
+    parameters = trained_parameters(model).values()
+    return all(parameter.device.type in _FUSED_DEVICES and parameter.is_floating_point() for parameter in parameters)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:

@@ -25,7 +25,7 @@ from hanmo.training.identity import check_identity, run_identity
 from hanmo.training.interfaces import Batches, Evaluate, Loss
 from hanmo.training.interrupts import Interrupted, Interrupts
 from hanmo.training.journal import truncate_metrics
-from hanmo.training.optimizer import adamw, load_optimizer_tensors, optimizer_tensors
+from hanmo.training.optimizer import build_optimizer, load_optimizer_tensors, optimizer_tensors, set_learning_rate
 from hanmo.training.randomness import RandomState, undisturbed
 from hanmo.training.rehearsal import compile_loss, fitted_steps, rehearse, without_trace
 from hanmo.training.result import FitResult
@@ -73,7 +73,7 @@ class Session:
         self.loss, self.batches, self.settings, self.run, self.compute = loss, batches, settings, run, compute
         self.evaluate_model, self.interrupts = evaluate, interrupts
         self.identity = run_identity(identity, batches.fingerprint, settings)
-        self.optimizer = adamw(model, settings)
+        self.optimizer = build_optimizer(model, settings)
         self.guard = Guard(settings.nan_policy)
         self.early_stopping = EarlyStopping()
         self.state = SessionState()
@@ -161,8 +161,7 @@ class Session:
         if admitted:
             if settings.clip_norm is not None:
                 clip(self.model, gradient.norm, settings.clip_norm)
-            for group in self.optimizer.param_groups:
-                group["lr"] = lr
+            set_learning_rate(self.optimizer, lr, settings)
             self.optimizer.step()
         seconds = time.monotonic() - start
         state.step += 1

@@ -42,8 +42,14 @@ class TrainingSettings(Settings):
     accumulate: int = Field(default=1, ge=1)
     """Micro-batches per optimizer step; does not change the result, only the memory."""
 
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """`adamw`, or `muon` for the matrices between embedding and head and AdamW for the rest."""
     lr: float = Field(default=1e-3, gt=0)
     """Highest learning rate, reached at the end of the warm-up."""
+    muon_lr: float = Field(default=0.02, gt=0)
+    """Highest learning rate of the matrices that Muon updates; follows the same schedule as `lr`."""
+    muon_momentum: float = Field(default=0.95, ge=0, lt=1)
+    """Muon: decay of the mean of gradients."""
     schedule: ScheduleSettings = ScheduleSettings()
     """Learning rate over the run."""
     weight_decay: float = Field(default=0.1, ge=0)
