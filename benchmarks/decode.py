@@ -26,8 +26,8 @@ import transformers
 
 import hanmo
 from hanmo.core.machine import describe_machine
-from hanmo.generation import GenerationSettings, decode
-from hanmo.generation.fast import FastRow, supports
+from hanmo.generation import GenerationSettings, decode, supports
+from hanmo.generation.fast import FastRow
 from hanmo.models.directory import write_model
 from hanmo.models.gpt2 import GPT2Config, gpt2
 from hanmo.tasks.language_model import LanguageModel
@@ -50,7 +50,7 @@ def write_random_model(folder: Path) -> None:
 def rival(folder: Path, name: str) -> Callable[[torch.Tensor, int], list[int]]:
     """One setting of transformers: ids (1, T) and a number of new tokens → those tokens."""
     dtype = torch.bfloat16 if name.startswith("bf16") else torch.float32
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
+    model: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
     extra: dict[str, Any] = {}
     if "static" in name:
         extra["cache_implementation"] = "static"

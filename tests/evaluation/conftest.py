@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from hanmo.corpora.report import CorpusReport, Listed, SideReport
+from hanmo.corpora.settings import CorpusSettings
+
 EXAMPLES = [
     {
         "lang": "en",
@@ -25,7 +28,23 @@ EXAMPLES = [
     {
         "lang": "code",
         "text": "def read(self, size=-1):\n    return self.raw.read(size)\n",
-        "tokens": ["def", " read", "(self", ",", " size", "=-", "1", "):\n", "    ", "return", " self", ".raw", ".read", "(size", ")\n"],
+        "tokens": [
+            "def",
+            " read",
+            "(self",
+            ",",
+            " size",
+            "=-",
+            "1",
+            "):\n",
+            "    ",
+            "return",
+            " self",
+            ".raw",
+            ".read",
+            "(size",
+            ")\n",
+        ],
     },
 ]
 
@@ -52,9 +71,15 @@ def curve(steps: int) -> list[dict[str, Any]]:
     rng, events = random.Random(5), []
     for step in range(1, steps + 1):
         loss = 3.1 + 6.0 * math.exp(-step / 45) + 1.6 * math.exp(-step / 260) + rng.gauss(0, 0.09)
-        lr = 1e-3 * (min(step / 40, 1.0) if step < 40 else 0.05 + 0.95 * (0.5 + 0.5 * math.cos(math.pi * (step - 40) / (steps - 40))))
+        lr = 1e-3 * (
+            min(step / 40, 1.0)
+            if step < 40
+            else 0.05 + 0.95 * (0.5 + 0.5 * math.cos(math.pi * (step - 40) / (steps - 40)))
+        )
         speed = 9200 + rng.gauss(0, 260) - (5200 if step < 3 else 0)
-        events.append({"step": step, "loss": loss, "lr": lr, "tokens_per_s": speed, "tokens": step * 4096, "grad_norm": 1.0})
+        events.append(
+            {"step": step, "loss": loss, "lr": lr, "tokens_per_s": speed, "tokens": step * 4096, "grad_norm": 1.0}
+        )
         if step % max(steps // 12, 1) == 0:
             held = 3.22 + 6.0 * math.exp(-step / 45) + 1.6 * math.exp(-step / 260)
             events.append({"step": step, "eval": {"loss": held, "bits_per_byte": held / math.log(2) / 3.35}})
@@ -91,7 +116,8 @@ def run_json(lang: str, steps: int) -> dict[str, Any]:
             {"name": "encode", "seconds": 9.1},
             {"name": "train", "seconds": 181.3},
             {"name": "evaluate", "seconds": 31.0},
-            {"name": "sample", "seconds": 7.7},
+            {"name": "model", "seconds": 0.4},
+            {"name": "samples", "seconds": 7.7},
         ],
         "model": {
             "family": "gpt2",
@@ -116,32 +142,53 @@ def run_json(lang: str, steps: int) -> dict[str, Any]:
             "tokens_per_s": 9187.4,
             "seconds": 181.3,
             "epochs": 0.28,
-            "stopped_by": "steps",
+            "stopped_by": "time",
         },
         "energy": {"kwh": 0.00164, "co2_kg": 0.00078, "factor": 0.475, "method": "estimated (10 W per busy core, 590 core-seconds)"},
         "hashes": {"train.jsonl.gz": digest(1), "heldout.jsonl.gz": digest(2), "tokenizer.json": digest(3), "model.safetensors": digest(4)},
     }  # fmt: skip
 
 
-def corpus_json(lang: str) -> dict[str, Any]:
-    code = "zh" if lang == "zh" else "en"
-    return {
-        "source": "小说" if lang == "zh" else "stdlib",
-        "read": 1503,
-        "exact_duplicates": 41,
-        "near_duplicates": 17,
-        "skipped": 28,
-        "reasons": {"shorter than 200 characters": 19, "binary": 7, "not text in any known encoding": 2},
-        "listed": [{"source": "lib/test/empty.py", "reason": "shorter than 200 characters"}],
-        "splits": {
-            "train": {"documents": 1388, "characters": 19_640_882, "bytes": 19_702_113, "sha256": digest(1)},
-            "heldout": {"documents": 29, "characters": 504_127, "bytes": 505_411, "sha256": digest(2)},
-        },
-        "languages": {
-            code: {"documents": 1329, "characters": 18_900_000, "bytes": 18_990_000},
-            "und": {"documents": 88, "characters": 1_245_009, "bytes": 1_217_524},
-        },
+def side(lang: str, documents: int, characters: int, n_bytes: int, name: str, seed: int) -> SideReport:
+    languages = {
+        lang: {"documents": documents - 3, "characters": characters - 9000, "bytes": n_bytes - 9200},
+        "und": {"documents": 3, "characters": 9000, "bytes": 9200},
     }
+    return SideReport(
+        documents=documents,
+        characters=characters,
+        bytes=n_bytes,
+        languages=languages,
+        file=f"{name}.jsonl.gz",
+        sha256=digest(seed),
+    )
+
+
+def corpus_json(lang: str) -> dict[str, Any]:
+    report = CorpusReport(
+        source="小说" if lang == "zh" else "stdlib",
+        files_found=1533,
+        files_read=1503,
+        files_skipped={"unknown kind": 21, "binary data (12.3 % control characters)": 9},
+        rows_skipped={"line too long": 2},
+        documents_read=1503,
+        dropped={"too short": 19, "mostly symbols or digits": 7, "repetitive lines": 2},
+        exact_duplicates=41,
+        near_duplicates=17,
+        documents_kept=1417,
+        mojibake_lines=12,
+        encodings={"utf-8": 1480, "gb18030": 20, "windows-1252": 3},
+        listed=[
+            Listed(source="lib/test/empty.py", reason="too short"),
+            Listed(source="lib/a.so", reason="unknown kind"),
+        ],
+        split_by="stretch" if lang == "zh" else "group",
+        train=side(lang, 1388, 19_640_882, 19_702_113, "train", 1),
+        heldout=side(lang, 29, 504_127, 505_411, "heldout", 2),
+        settings=CorpusSettings(),
+        seconds=38.2,
+    )
+    return report.to_json()
 
 
 MakeRun = Callable[..., Path]
@@ -157,7 +204,13 @@ def make_run(tmp_path: Path) -> MakeRun:
             "run.json": run_json(lang, steps) | changes,
             "corpus/corpus.json": corpus_json(lang),
             "evaluation.json": {
-                "heldout": {"bits_per_byte": 1.641, "loss": 3.81, "perplexity": 45.15, "tokens": 150_893, "bytes": 505_411},
+                "heldout": {
+                    "bits_per_byte": 1.641,
+                    "loss": 3.81,
+                    "perplexity": 45.15,
+                    "tokens": 150_893,
+                    "bytes": 505_411,
+                },
                 "baselines": {"xz": 1.838, "gzip": 2.114, "order0": 2.69},
             },
             "samples.json": CHINESE if lang == "zh" else PROSE,

@@ -10,7 +10,8 @@ from torch import nn
 
 from hanmo.core.errors import ModelError
 from hanmo.generation import GenerationSettings, decode, supports
-from hanmo.generation.fast import FastRow, refusal
+from hanmo.generation.fast import FastRow
+from hanmo.generation.packing import refusal
 
 VARIANTS = {
     "gpt2": lambda: small_gpt2(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -37,16 +38,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     for name, (home, summary) in VERBS.items():
         app.command(home, name=name, help=summary)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a character shows "?" for it
+            stream.reconfigure(errors="replace")
     try:
         result = app(
             list(sys.argv[1:] if arguments is None else arguments),
             exit_on_error=False, print_error=True, result_action="return_value",
         )  # fmt: skip
+        sys.stdout.flush()  # a reader that went away is met here, not when Python shuts down
     except CycloptsError:
         return _WRONG_USE
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return _INTERRUPTED
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # rich leaves like this when the reader of the help went away
+            return 0
+        raise
     except BrokenPipeError:
         # the reader of our output went away (| head): not a failure of ours, and nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

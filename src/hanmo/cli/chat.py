@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,13 +47,19 @@ def chat(
     """
     from hanmo.core.errors import HanmoError
     from hanmo.core.progress import say
+    from hanmo.core.settings import check_settings
+    from hanmo.generation.settings import GenerationSettings
     from hanmo.tasks.language_model import load
 
-    lm = load(model)
     settings: dict[str, Any] = {
         "max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p,
         "repetition_penalty": repetition_penalty, "seed": seed,
     }  # fmt: skip
+    # here, not at the first answer
+    check_settings(GenerationSettings, {name: value for name, value in settings.items() if value is not None})
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # a line in another encoding is odd text, not the end of the talk
+    lm = load(model)
     templated = lm.tokenizer.chat_template is not None
     if templated:
         say(f"Chat with {model}. {_HELP}")
@@ -102,7 +109,12 @@ class _Conversation:
         said: list[str] = []
         if self.templated:
             self.messages.append({"role": "user", "content": line})
-            pieces = self.lm.stream_chat(self.messages, **self.settings)
+            self._forget()
+            try:
+                pieces = self.lm.stream_chat(self.messages, **self.settings)
+            except HanmoError:
+                self.messages.pop()  # a question that cannot be asked was not asked
+                raise
         else:
             self.text = self._recent(self.text + line)
             pieces = self.lm.stream(self.text, **self.settings)
@@ -115,6 +127,17 @@ class _Conversation:
                 self.messages.append({"role": "assistant", "content": "".join(said)})
             else:
                 self.text += "".join(said) + "\n"
+
+    def _forget(self) -> None:
+        """Drop the oldest question and answer while less than half of the context is left for the answer."""
+        from hanmo.tokenizers.chat import chat_ids
+
+        first = 1 if self.system else 0
+        while len(self.messages) > first + 1:
+            ids = chat_ids(self.lm.tokenizer, self.messages, add_generation_prompt=True)
+            if len(ids) <= self.lm.config.max_len // 2:
+                return
+            del self.messages[first : first + 2]
 
     def _recent(self, text: str) -> str:
         """The end of the text that leaves half of the context for the answer."""

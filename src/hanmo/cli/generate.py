@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_library
-import sys
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +12,15 @@ from cyclopts import Parameter
 __all__ = ["generate"]
 
 
+def _no_option(kind: object, value: str | None) -> None:
+    """A prompt may be "-" or "- milk"; a mistyped option must not become one."""
+    if value is not None and re.match(r"--?\w", value):
+        raise ValueError("unknown option; a text that begins like this can come from standard input, with -")
+
+
 def generate(
     model: Path,
-    prompt: str = "",
+    prompt: Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_option)] = "",
     *,
     max_new_tokens: int = 200,
     temperature: float = 0.8,
@@ -56,10 +62,11 @@ def generate(
     json:
         Print JSON: prompt, texts and settings.
     """
+    from hanmo.cli.inputs import read_text_argument
     from hanmo.tasks.language_model import load
 
     if prompt == "-":
-        prompt = sys.stdin.read()
+        prompt = read_text_argument(None, None)
     settings: dict[str, Any] = {
         "max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p,
         "repetition_penalty": repetition_penalty, "seed": seed, "stop": stop,
@@ -74,8 +81,9 @@ def generate(
             for number, text in enumerate(texts, 1):
                 print(f"--- {number} ---\n{prompt}{text}")
         return 0
+    pieces = lm.stream(prompt, **settings)  # what cannot work is said before anything is printed
     print(prompt, end="", flush=True)
-    for piece in lm.stream(prompt, **settings):
+    for piece in pieces:
         print(piece, end="", flush=True)
     print()
     return 0

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hanmo.stories.pretrain import PretrainResult
+    from hanmo.stories.result import PretrainResult
 
 __all__ = ["finish"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -52,6 +53,6 @@ def quickstart(
 
     result = quickstart(
         corpus, minutes=minutes, family=family, out=out, lang=lang, seed=seed, resume=resume, overwrite=overwrite,
-        command=" ".join(["hanmo", *sys.argv[1:]]),
+        command=shlex.join(["hanmo", *sys.argv[1:]]),
     )  # fmt: skip
     return finish(result, json=json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -46,5 +47,5 @@ def train(
     if dry_run:
         print(plan(recipe, overrides=set_))
         return 0
-    result = train(recipe, overrides=set_, out=out, resume=resume, overwrite=overwrite, command=" ".join(["hanmo", *sys.argv[1:]]))
+    result = train(recipe, overrides=set_, out=out, resume=resume, overwrite=overwrite, command=shlex.join(["hanmo", *sys.argv[1:]]))
     return finish(result, json=json)

@@ -100,7 +100,7 @@ def read_documents(path: str | Path) -> Iterator[Document]:
                     yield _document_of(line, f"{path}:{number}")
     except FileNotFoundError as error:
         raise FormatError(
-            "this corpus file does not exist", where=path, remedy="Build it: hanmo corpus build."
+            "this corpus file does not exist", where=path, remedy="Build it: hanmo.corpora.build.build_corpus."
         ) from error
     except (OSError, EOFError, zlib.error) as error:
         raise FormatError(f"cannot be read to its end ({error})", where=f"{path}:{number + 1}") from error
@@ -114,7 +114,7 @@ def _document_of(line: bytes, where: str) -> Document:
     if not isinstance(row, dict) or not isinstance(row.get("text"), str):
         found = f"found keys {sorted(row)[:8]}" if isinstance(row, dict) else f"found {type(row).__name__}"
         raise FormatError(
-            f"'text' is missing or no string; {found}", where=where, remedy="Convert it: hanmo corpus build."
+            f"'text' is missing or no string; {found}", where=where, remedy="Convert it: hanmo.corpora.build.build_corpus reads other keys (text_key)."
         )
     name = str(row.get("id", where))
     meta = row.get("meta")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hanmo.core.files import write_text
 from hanmo.evaluation.markup import printable
-from hanmo.evaluation.report_blocks import NAMES
+from hanmo.evaluation.report_blocks import NAMES, split_note
 from hanmo.evaluation.report_text import Writer
 from hanmo.evaluation.run_files import RunRecord
 
@@ -30,7 +30,7 @@ def _inline(value: str) -> str:
 
 
 def _languages(record: RunRecord) -> list[str]:
-    found = record.corpus.languages if record.corpus else {}
+    found = record.corpus.languages() if record.corpus else {}
     return [code for code in found if _CODES.fullmatch(code) and code not in {"und", "py"}]
 
 
@@ -48,7 +48,11 @@ def _front_matter(record: RunRecord, license: str) -> str:
     if metrics:
         lines += ["model-index:", f"- name: {_quoted(record.name)}", "  results:"]
         lines += ["  - task:", "      type: text-generation", "      name: Language modelling", "    dataset:"]
-        lines += [f"      name: {_quoted(f'held-out documents of {record.name}')}", "      type: private", "      split: heldout"]
+        lines += [
+            f"      name: {_quoted(f'held-out documents of {record.name}')}",
+            "      type: private",
+            "      split: heldout",
+        ]
         lines += ["    metrics:"]
         for kind, name, value in metrics:
             lines += [f"    - type: {kind}", f"      name: {name}", f"      value: {value:.6g}"]
@@ -61,13 +65,12 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _data(record: RunRecord, say: Writer) -> str:
-    splits = record.corpus.splits if record.corpus else {}
+    sides = record.corpus.sides() if record.corpus else {}
     rows = []
-    for split in ("train", "heldout"):
-        if split in splits:
-            amount, shards = splits[split], record.run.shards.get(split)
-            counts = (amount.documents, amount.characters, amount.bytes, shards.n_tokens if shards else None)
-            rows.append([say(split), *(say.integer(count) for count in counts)])
+    for split, side in sides.items():
+        shards = record.run.shards.get(split)
+        counts = (side.documents, side.characters, side.bytes, shards.n_tokens if shards else None)
+        rows.append([say(split), *(say.integer(count) for count in counts)])
     if not rows:
         return say("not_recorded")
     return _table([say(name) for name in ("split", "documents", "characters", "bytes", "tokens")], rows)
@@ -145,7 +148,7 @@ def model_card(record: RunRecord, *, license: str = "unknown") -> str:
         "## Training data",
         *([f"Source: {_inline(source)}"] if source else []),
         _data(record, en),
-        en("corpus_split_note"),
+        *([split_note(record.corpus, en)] if record.corpus else []),
         "## Evaluation",
         _results(record, en),
         en("eval_note"),

@@ -1,64 +1,78 @@
-"""What the report takes from corpus.json."""
+"""What the report takes from corpus.json.
+
+The keys are those of `hanmo.corpora.report.CorpusReport`, each optional here: a page on an old run must open too.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from hanmo.core.errors import FormatError
-
-__all__ = ["Amount", "CorpusRecord", "corpus_record"]
+__all__ = ["CorpusRecord", "Dropped", "LanguageAmount", "Side"]
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
 
-class Amount(_Record):
-    """How much text."""
+class LanguageAmount(_Record):
+    """How much text of one language."""
+
+    documents: int = 0
+    characters: int = 0
+    bytes: int = 0
+    """UTF-8."""
+
+
+class Side(_Record):
+    """One side of the split."""
 
     documents: int | None = None
     characters: int | None = None
     bytes: int | None = None
     """UTF-8."""
+    languages: dict[str, LanguageAmount] = {}
     sha256: str | None = None
-    """Of the split's file."""
+    """Of the side's file."""
 
 
-class SkippedItem(_Record):
-    """Something that was found but not used."""
+class Dropped(_Record):
+    """Something that did not reach the corpus, by name."""
 
     source: str = ""
     reason: str = ""
 
 
 class CorpusRecord(_Record):
-    """corpus.json, in the words of the report."""
+    """corpus.json."""
 
     source: str | None = None
-    read: int | None = None
-    """Documents read, before any was dropped."""
+    files_found: int | None = None
+    files_read: int | None = None
+    files_skipped: dict[str, int] = {}
+    rows_skipped: dict[str, int] = {}
+    documents_read: int | None = None
+    dropped: dict[str, int] = {}
     exact_duplicates: int | None = None
     near_duplicates: int | None = None
-    skipped: int | None = None
-    reasons: dict[str, int] = {}
-    """Why, and how often."""
-    listed: list[SkippedItem] = []
-    splits: dict[str, Amount] = {}
-    """"train" and "heldout"."""
-    languages: dict[str, Amount] = {}
+    mojibake_lines: int | None = None
+    encodings: dict[str, int] = {}
+    listed: list[Dropped] = []
+    split_by: str | None = None
+    """Either "group": files stayed whole, or "stretch": long files were split into contiguous stretches."""
+    train: Side | None = None
+    heldout: Side | None = None
 
+    def sides(self) -> dict[str, Side]:
+        """The sides there are, by name."""
+        return {name: side for name, side in (("train", self.train), ("heldout", self.heldout)) if side is not None}
 
-def corpus_record(value: Any, where: object) -> CorpusRecord:
-    """Read a parsed corpus.json.
-
-    Raises:
-        FormatError: for a value of the wrong type, with its key.
-    """
-    try:
-        return CorpusRecord.model_validate(value)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        raise FormatError(f"{key + ': ' if key else ''}{problem['msg']}", where=where) from error
+    def languages(self) -> dict[str, LanguageAmount]:
+        """Amounts of both sides together by language, the largest first."""
+        sums: dict[str, Counter[str]] = {}
+        for side in self.sides().values():
+            for code, amount in side.languages.items():
+                sums.setdefault(code, Counter()).update(amount.model_dump())
+        ordered = sorted(sums.items(), key=lambda item: (-item[1]["bytes"], item[0]))
+        return {code: LanguageAmount.model_validate(amounts) for code, amounts in ordered}

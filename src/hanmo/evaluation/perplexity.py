@@ -9,14 +9,16 @@ from hanmo.core.errors import DataError
 from hanmo.metrics.compression import bits_per_byte, perplexity
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
+
+    from hanmo.models.causal_lm import CausalLM
 
 __all__ = ["evaluate_blocks"]
 
 _IGNORED = -100
 
 
-def evaluate_blocks(model: nn.Module, blocks: Iterable[Mapping[str, Tensor]], *, n_bytes: int) -> dict[str, float]:
+def evaluate_blocks(model: CausalLM, blocks: Iterable[Mapping[str, Tensor]], *, n_bytes: int) -> dict[str, float]:
     """Score every labelled token of held-out blocks once.
 
     The mean is over tokens, not over blocks, so a short last block weighs what it holds. Dropout is off during
@@ -36,7 +38,7 @@ def evaluate_blocks(model: nn.Module, blocks: Iterable[Mapping[str, Tensor]], *,
     """
     import torch
 
-    from hanmo.nn.losses import cross_entropy
+    from hanmo.nn.losses import chunked_cross_entropy
 
     device = next(model.parameters()).device
     was_training = model.training
@@ -48,7 +50,7 @@ def evaluate_blocks(model: nn.Module, blocks: Iterable[Mapping[str, Tensor]], *,
             for block in blocks:
                 labels = block["labels"].to(device).flatten()
                 hidden = model.hidden(block["input_ids"].to(device)).flatten(0, 1)
-                loss = cross_entropy(hidden, model.head_weight, labels, ignore_index=_IGNORED, reduction="sum")
+                loss = chunked_cross_entropy(hidden, model.head_weight, labels, ignore_index=_IGNORED, reduction="sum")
                 total += float(loss)
                 n_tokens += int((labels != _IGNORED).sum())
     finally:

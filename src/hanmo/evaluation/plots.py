@@ -37,13 +37,19 @@ class Line:
     """Mark every point, for few measurements."""
 
 
-def smooth(points: Sequence[tuple[float, float]], span: float) -> list[tuple[float, float]]:
-    """Exponential moving average over about `span` points, free of start-up bias (as in Adam, Kingma & Ba, 2015)."""
-    keep = 1 - 1 / max(span, 1.0)
-    mean, weight, out = 0.0, 0.0, []
-    for x, y in points:
-        mean, weight = keep * mean + (1 - keep) * y, keep * weight + (1 - keep)
-        out.append((x, mean / weight))
+def smooth(points: Sequence[tuple[float, float]], half_width: int) -> list[tuple[float, float]]:
+    """Moving average over up to `half_width` points on either side.
+
+    The window grows from nothing over the first points, so that the steep start of a loss curve is not dragged.
+    """
+    sums = [0.0]
+    for _, y in points:
+        sums.append(sums[-1] + y)
+    out = []
+    for i, (x, _) in enumerate(points):
+        reach = min(half_width, i // 4)
+        first, end = i - reach, min(i + reach + 1, len(points))
+        out.append((x, (sums[end] - sums[first]) / (end - first)))
     return out
 
 
@@ -154,10 +160,17 @@ def line_plot(
         shown = thin(points)
         path = "M" + "L".join(f"{_GRAIN * across(x):.1f} {_GRAIN * down(y):.1f}" for x, y in shown)
         paths.append(
-            element("path", d=path, cls=f"line {line.cls}{' faint' if line.faint else ''}", vector_effect="non-scaling-stroke")
+            element(
+                "path",
+                d=path,
+                cls=f"line {line.cls}{' faint' if line.faint else ''}",
+                vector_effect="non-scaling-stroke",
+            )
         )
         marked = points if line.dots and len(points) <= 60 else points[-1:] if not line.faint else []
-        dots += [element("circle", cx=_percent(across(x)), cy=_percent(down(y)), r="3", cls=line.cls) for x, y in marked]
+        dots += [
+            element("circle", cx=_percent(across(x)), cy=_percent(down(y)), r="3", cls=line.cls) for x, y in marked
+        ]
     figures = [
         element(
             "span",
@@ -171,14 +184,18 @@ def line_plot(
     svg = element(
         "svg",
         *grid,
-        element("svg", *paths, viewbox=f"0 0 {_GRAIN} {_GRAIN}", preserveaspectratio="none", width="100%", height="100%"),
+        element(
+            "svg", *paths, viewbox=f"0 0 {_GRAIN} {_GRAIN}", preserveaspectratio="none", width="100%", height="100%"
+        ),
         *dots,
         *_hover_strips(drawn, x0, x1, across, value_text, tip_head or x_text),
         role="img",
         aria_label=title,
     )
     heading = element("figcaption", element("span", title, cls="what"), *figures)
-    return element("figure", heading, element("div", svg, cls="frame"), element("div", x_label, cls="xlabel"), cls=f"plot {size}")
+    return element(
+        "figure", heading, element("div", svg, cls="frame"), element("div", x_label, cls="xlabel"), cls=f"plot {size}"
+    )
 
 
 def _hover_strips(
@@ -219,8 +236,14 @@ def share_bar(parts: Sequence[tuple[str, float, str, str]], *, label: str) -> Ht
     for name, amount, text, cls in parts:
         if amount > 0:
             title = element("title", f"{name}: {text} ({100 * amount / whole:.1f} %)")
-            bars.append(element("rect", title, x=_percent(position), width=_percent(amount / whole), y="0", height="100%", cls=cls))
+            bars.append(
+                element(
+                    "rect", title, x=_percent(position), width=_percent(amount / whole), y="0", height="100%", cls=cls
+                )
+            )
             position += amount / whole
-    legend = [element("span", element("i", cls=cls), name, element("b", text), cls="key") for name, _, text, cls in parts]
+    legend = [
+        element("span", element("i", cls=cls), name, element("b", text), cls="key") for name, _, text, cls in parts
+    ]
     bar = element("svg", *bars, role="img", aria_label=label)
     return element("figure", element("div", bar, cls="bar"), element("figcaption", *legend), cls="share")

@@ -45,7 +45,7 @@ def _lead(record: RunRecord, say: Writer) -> str:
         text = say("lead_model_plain")
     if run.training is not None and run.training.seconds is not None:
         place, time = _device_name(record, say), say.time(run.training.seconds)
-        train = record.corpus.splits.get("train") if record.corpus else None
+        train = record.corpus.train if record.corpus else None
         if train is not None and train.documents is not None:
             trained = say("lead_trained", time=time, device=place, documents=say.integer(train.documents))
         else:
@@ -112,12 +112,22 @@ def recipe_section(record: RunRecord, say: Writer) -> Html:
     run = record.run
     parts: list[Html] = []
     if run.command:
-        parts += [element("h3", say("command"), style="margin-top:0"), code(run.command)]
+        parts += [element("h3", say("command")), code(run.command)]
     if run.recipe_toml:
         parts += [element("p", say("recipe_lead"), cls="soft"), code(run.recipe_toml.strip())]
     if run.seed is not None:
         parts.append(element("p", say("seed", seed=run.seed), cls="soft"))
     return join(parts) or nothing(say)
+
+
+_STAGE_COLOURS = {
+    "corpus": "c-grey",
+    "tokenizer": "c-lr",
+    "encode": "c-speed",
+    "train": "c-train",
+    "evaluate": "c-model",
+    "samples": "c-plum",
+}
 
 
 def machine_section(record: RunRecord, say: Writer) -> Html:
@@ -126,16 +136,13 @@ def machine_section(record: RunRecord, say: Writer) -> Html:
     parts: list[Html | None] = []
     stages = [stage for stage in run.stages if math.isfinite(stage.seconds) and stage.seconds > 0]
     if stages:
-        colours = ("c-grey", "c-lr", "c-speed", "c-model", "c-train", "c-hair")
-        fixed = {"train": "c-model"}
         names = [say(f"stage_{stage.name}") if say.known(f"stage_{stage.name}") else stage.name for stage in stages]
-        free = iter([colour for colour in colours if colour != "c-model"] * len(stages))
         shares = [
-            (name, stage.seconds, say.time(stage.seconds), fixed.get(stage.name) or next(free))
+            (name, stage.seconds, say.time(stage.seconds), _STAGE_COLOURS.get(stage.name, "c-hair"))
             for name, stage in zip(names, stages, strict=True)
         ]
         title = say("where_time", time=say.time(sum(stage.seconds for stage in stages)))
-        parts += [element("h3", title, style="margin-top:0"), share_bar(shares, label=title)]
+        parts += [element("h3", title), share_bar(shares, label=title)]
     parts.append(_energy(record, say))
     hardware = [(_label(key, say), _value(key, value, say)) for key, value in run.machine.items()]
     hardware += [(say("device"), run.device), (say("precision"), run.precision)]
@@ -147,7 +154,11 @@ def machine_section(record: RunRecord, say: Writer) -> Html:
         model += [(element("code", key), _value(key, value, say)) for key, value in run.model.config.items()]
     columns = [
         element("div", element("h3", say(name)), listed)
-        for name, listed in (("hardware", facts(hardware)), ("versions", facts(run.versions.items())), ("model", facts(model)))
+        for name, listed in (
+            ("hardware", facts(hardware)),
+            ("versions", facts(run.versions.items())),
+            ("model", facts(model)),
+        )
         if listed is not None
     ]
     parts.append(element("div", *columns, cls="two") if columns else None)
@@ -178,10 +189,7 @@ def _energy(record: RunRecord, say: Writer) -> Html | None:
     energy = record.run.energy
     if energy is None or energy.kwh is None:
         return None
-    method = energy.method or say("method_unknown")
-    for start in ("measured (", "estimated ("):
-        if method.startswith(start) and method.endswith(")"):
-            method = method.removeprefix(start)[:-1]
+    method = say.method(energy.method) if energy.method else say("method_unknown")
     measured = "energy_measured" if energy.is_measured() else "energy_estimated"
     text = say(measured, energy=say.energy(energy.kwh), method=method)
     if energy.co2_kg is not None and energy.factor is not None:
@@ -198,8 +206,8 @@ def next_section(record: RunRecord, say: Writer) -> Html:
     prompt = record.samples[0].prompt.strip() if record.samples else ""
     prompt = prompt if prompt and "\n" not in prompt else say("next_prompt")
     quoted = shlex.quote(prompt)
-    own = "hanmo quickstart --corpus my_folder --out runs/my_model"
-    python = f'import hanmo\n\nmodel = hanmo.load({f"{folder}/model"!r})\nprint(model.generate({prompt!r}, max_new_tokens=60))'
+    own = "hanmo quickstart --corpus my_folder"
+    python = f"import hanmo\n\nmodel = hanmo.load({f'{folder}/model'!r})\nprint(model.generate({prompt!r}, max_new_tokens=60))"
     transformers = (
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
         f"model = AutoModelForCausalLM.from_pretrained({f'{folder}/model'!r})\n"

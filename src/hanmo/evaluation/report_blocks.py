@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from hanmo.evaluation.corpus_record import CorpusRecord
 from hanmo.evaluation.markup import Html, element
 from hanmo.evaluation.report_text import Writer
 
-__all__ = ["NAMES", "code", "facts", "hbar", "nothing", "number_table", "stopped_early"]
+__all__ = ["NAMES", "code", "facts", "hbar", "nothing", "number_table", "split_note", "stopped_early"]
 
 NAMES = {"gpt2": "GPT-2", "llama": "Llama", "bert": "BERT", "t5": "T5", "qwen2": "Qwen2", "qwen3": "Qwen3"}
 """How model families write themselves."""
@@ -26,6 +27,11 @@ def stopped_early(status: str | None) -> str | None:
             return "status_interrupted"
         case _:
             return "status_other"
+
+
+def split_note(corpus: CorpusRecord, say: Writer) -> str:
+    """How the held-out text was chosen, and what that means for the figures."""
+    return say("split_by_stretch" if corpus.split_by == "stretch" else "split_by_group")
 
 
 def nothing(say: Writer) -> Html:
@@ -54,7 +60,7 @@ def number_table(head: Sequence[str], rows: Sequence[Sequence[object]], *, last_
     body = [
         element(
             "tr",
-            element("th", row[0], scope="row"),
+            element("th", row[0], scope="row", cls="keep" if len(head) > 3 else None),
             *(element("td", value, cls="n") for value in row[1:]),
             cls="sum" if last_is_sum and i == len(rows) - 1 else None,
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from itertools import groupby
 
-from hanmo.evaluation.corpus_record import Amount, CorpusRecord
+from hanmo.evaluation.corpus_record import CorpusRecord
 from hanmo.evaluation.markup import Html, element, join
 from hanmo.evaluation.plots import Line, line_plot, share_bar, smooth
-from hanmo.evaluation.report_blocks import hbar, nothing, number_table
+from hanmo.evaluation.report_blocks import facts, hbar, nothing, number_table, split_note
 from hanmo.evaluation.report_text import Writer
 from hanmo.evaluation.run_files import Metrics, RunRecord, Sample, Segmentation
 
@@ -26,84 +27,101 @@ def corpus_section(record: RunRecord, say: Writer) -> Html:
     corpus = record.corpus
     if corpus is None:
         return nothing(say)
-    parts: list[Html | None] = [
-        element("p", say("corpus_from"), " ", element("code", corpus.source), cls="soft") if corpus.source else None,
-        _fate(corpus, say),
-        _splits(record, corpus, say),
-        _languages(corpus, say),
-        _skipped(corpus, say),
-    ]
-    return join(parts) or nothing(say)
+    return join(
+        (
+            _found(corpus, say),
+            _fate(corpus, say),
+            _sides(record, corpus, say),
+            _languages(corpus, say),
+            _lost(corpus, say),
+        )
+    )
+
+
+def _found(corpus: CorpusRecord, say: Writer) -> Html | None:
+    encodings = sorted(corpus.encodings.items(), key=lambda item: (-item[1], item[0]))
+    files = None
+    if corpus.files_found is not None and corpus.files_read is not None:
+        files = say("files_text", found=say.integer(corpus.files_found), read=say.integer(corpus.files_read))
+    repaired = say("repaired_text", n=say.integer(corpus.mojibake_lines)) if corpus.mojibake_lines else None
+    return facts(
+        [
+            (say("corpus_from"), element("code", corpus.source) if corpus.source else None),
+            (say("files"), files),
+            (say("encodings"), ", ".join(f"{name} {say.integer(n)}" for name, n in encodings)),
+            (say("repaired"), repaired),
+        ]
+    )
 
 
 def _fate(corpus: CorpusRecord, say: Writer) -> Html | None:
     amounts = {
-        "train": (corpus.splits.get("train", Amount()).documents, "c-train"),
-        "heldout": (corpus.splits.get("heldout", Amount()).documents, "c-model"),
+        "train": (corpus.train.documents if corpus.train else None, "c-train"),
+        "heldout": (corpus.heldout.documents if corpus.heldout else None, "c-model"),
         "exact": (corpus.exact_duplicates, "c-lr"),
         "near": (corpus.near_duplicates, "c-speed"),
-        "skipped": (corpus.skipped, "c-grey"),
+        "dropped": (sum(corpus.dropped.values()), "c-grey"),
     }
-    known = [(name, amount, cls) for name, (amount, cls) in amounts.items() if amount is not None]
-    if not known:
-        return None
-    whole = corpus.read if corpus.read is not None else sum(amount for _, amount, _ in known)
-    rest = whole - sum(amount for _, amount, _ in known)
-    if rest > 0:
-        known.append(("other", rest, "c-hair"))
+    known = [(say(f"fate_{name}"), n, say.integer(n), cls) for name, (n, cls) in amounts.items() if n is not None]
+    whole = corpus.documents_read if corpus.documents_read is not None else sum(n for _, n, _, _ in known)
     title = say("corpus_fate", n=say.integer(whole))
-    bar = share_bar([(say(f"fate_{name}"), n, say.integer(n), cls) for name, n, cls in known], label=title)
-    return join((element("h3", title), bar))
+    bar = share_bar(known, label=title)
+    return join((element("h3", title), bar)) if bar else None
 
 
-def _splits(record: RunRecord, corpus: CorpusRecord, say: Writer) -> Html | None:
+def _sides(record: RunRecord, corpus: CorpusRecord, say: Writer) -> Html | None:
     rows: list[list[object]] = []
     sums = [0.0, 0.0, 0.0, 0.0]
-    for split in ("train", "heldout"):
-        amount, shards = corpus.splits.get(split), record.run.shards.get(split)
-        if amount is None:
-            continue
-        values = [amount.documents, amount.characters, amount.bytes, shards.n_tokens if shards else None]
+    for name, side in corpus.sides().items():
+        shards = record.run.shards.get(name)
+        values = [side.documents, side.characters, side.bytes, shards.n_tokens if shards else None]
         sums = [total + (math.nan if value is None else value) for total, value in zip(sums, values, strict=True)]
-        rows.append([say(split), *(say.integer(value) for value in values)])
+        rows.append([say(name), *(say.integer(value) for value in values)])
     if not rows:
         return None
     rows.append([say("total"), *(say.integer(value) for value in sums)])
     head = [say(name) for name in ("split", "documents", "characters", "bytes", "tokens")]
     hashes = [
-        element("p", f"{say(split)} SHA-256 {amount.sha256}", cls="hash")
-        for split, amount in corpus.splits.items()
-        if amount.sha256 and say.known(split)
+        element("p", f"{say(name)} SHA-256 {side.sha256}", cls="hash")
+        for name, side in corpus.sides().items()
+        if side.sha256
     ]
-    note = element("p", say("corpus_split_note"), cls="soft")
-    return join((number_table(head, rows, last_is_sum=True), element("div", note, *hashes, style="margin-top:.9rem")))
+    note = element("p", split_note(corpus, say), cls="soft")
+    return join((number_table(head, rows, last_is_sum=True), element("div", note, *hashes, cls="below")))
 
 
 def _languages(corpus: CorpusRecord, say: Writer) -> Html | None:
-    if not corpus.languages:
-        return None
-    ordered = sorted(corpus.languages.items(), key=lambda item: -(item[1].bytes or item[1].documents or 0))
     rows = [
-        [say.language_name(code), *(say.integer(value) for value in (amount.documents, amount.characters, amount.bytes))]
-        for code, amount in ordered
+        [
+            say.language_name(code),
+            *(say.integer(value) for value in (amount.documents, amount.characters, amount.bytes)),
+        ]
+        for code, amount in corpus.languages().items()
     ]
     head = [say(name) for name in ("language", "documents", "characters", "bytes")]
-    return join((element("h3", say("language")), number_table(head, rows)))
+    return join((element("h3", say("languages")), number_table(head, rows))) if rows else None
 
 
-def _skipped(corpus: CorpusRecord, say: Writer) -> Html | None:
-    total = sum(corpus.reasons.values()) if corpus.reasons else corpus.skipped
-    if total is None:
-        return None
-    if total == 0:
+_MOST_REASONS = 12
+_MOST_LISTED = 300
+
+
+def _lost(corpus: CorpusRecord, say: Writer) -> Html | None:
+    kinds = (("files", corpus.files_skipped), ("rows", corpus.rows_skipped), ("documents", corpus.dropped))
+    counts: Counter[tuple[str, str]] = Counter()
+    for kind, reasons in kinds:
+        for reason, n in reasons.items():
+            counts[say(kind), re.sub(r" \(.*\)$", "", reason)] += n  # details stand in the list
+    if not counts:
         return element("p", say("nothing_skipped"), cls="soft")
-    parts: list[Html] = [element("h3", say("skipped_why", n=say.integer(total)))]
-    if corpus.reasons:
-        ordered = sorted(corpus.reasons.items(), key=lambda item: (-item[1], item[0]))
-        parts.append(number_table([say("reason"), say("count")], [[reason, say.integer(n)] for reason, n in ordered]))
+    lost = sorted(((kind, reason, n) for (kind, reason), n in counts.items()), key=lambda item: (-item[2], item[1]))
+    rows: list[list[object]] = [[say.reason(reason), kind, say.integer(n)] for kind, reason, n in lost[:_MOST_REASONS]]
+    if rest := sum(n for _, _, n in lost[_MOST_REASONS:]):
+        rows.append([say("other_reasons"), "", say.integer(rest)])
+    parts = [element("h3", say("skipped_why")), number_table([say("reason"), say("what"), say("count")], rows)]
     if corpus.listed:
-        shown = corpus.listed[:200]
-        lines = "\n".join(f"{item.source}\t{item.reason}" for item in shown)
+        shown = corpus.listed[:_MOST_LISTED]
+        lines = "\n".join(f"{item.source}\t{say.reason(item.reason)}" for item in shown)
         summary = element("summary", say("skipped_list", n=say.integer(len(shown))))
         parts.append(element("details", summary, element("pre", lines, tabindex="0")))
     return join(parts)
@@ -116,7 +134,9 @@ def tokenizer_section(record: RunRecord, say: Writer) -> Html:
         return nothing(say)
     parts: list[Html] = []
     if tokenizer.vocab_size is not None:
-        lead = say("tokenizer_lead", kind=tokenizer.kind or "BPE", n=say.integer(tokenizer.vocab_size))
+        lead = say(
+            "tokenizer_lead", kind=say.tokenizer_kind(tokenizer.kind or "BPE"), n=say.integer(tokenizer.vocab_size)
+        )
         parts.append(element("p", lead))
     rates = {code: rate for code, rate in tokenizer.characters_per_token.items() if math.isfinite(rate)}
     if rates:
@@ -141,20 +161,19 @@ def tokenizer_section(record: RunRecord, say: Writer) -> Html:
     return join(parts) or nothing(say)
 
 
-_MARKS = {" ": "·", "\n": "↵\n", "\t": "⇥\t", "\u3000": "□"}
+_MARKS = {" ": "·", "\n": "↵", "\t": "⇥", "\u3000": "□"}
 
 
 def _chip(token: str) -> Html:
+    if re.fullmatch(r"<[0-9A-F]{2}( [0-9A-F]{2})*>", token):
+        return element("span", token, cls="byte")
     pieces = re.split(r"([ \n\t\u3000])", token)
-    inside = [element("em", _MARKS[piece]) if piece in _MARKS else piece for piece in pieces if piece]
-    whole = re.fullmatch(r"<[0-9A-F]{2}( [0-9A-F]{2})*>", token) is None
-    return element("span", *inside) if whole else element("span", token, cls="byte")
+    chip = element("span", *(element("em", _MARKS[piece]) if piece in _MARKS else piece for piece in pieces if piece))
+    return join((chip, element("br"))) if "\n" in token else chip
 
 
 def _chips(example: Segmentation, say: Writer) -> Html:
-    note = say(
-        "tokens_in_text", tokens=say.integer(len(example.tokens)), characters=say.integer(len(example.text))
-    )
+    note = say("tokens_in_text", tokens=say.integer(len(example.tokens)), characters=say.integer(len(example.text)))
     return join(
         (
             element("p", join(_chip(token) for token in example.tokens), cls="chips", lang=html_lang(example.lang)),
@@ -182,27 +201,38 @@ def training_section(record: RunRecord, say: Writer) -> Html:
     return join(parts) or nothing(say)
 
 
+_FEW = 20
+"""Up to so many points are drawn as they are; more are smoothed."""
+
+
 def _curves(metrics: Metrics, say: Writer) -> Html:
     def head(x: float) -> str:
         return say("tip_step", step=say.integer(x))
 
-    raw, heldout = metrics.loss, metrics.heldout_loss
-    smoothed = smooth(raw, max(len(raw) / 50, 1)) if len(raw) > 20 else raw
-    lines = [
-        Line(name=say("loss_raw"), points=raw if len(raw) > 20 else [], cls="c-train", faint=True),
-        Line(name=say("loss_training"), points=smoothed, cls="c-train"),
-        Line(name=say("loss_heldout"), points=heldout, cls="c-model", dots=True),
-    ]
+    def measured(name: str, points: list[tuple[int, float]], cls: str) -> list[Line]:
+        if len(points) <= _FEW:
+            return [Line(name=name, points=points, cls=cls)]
+        raw = Line(name=say("each_step"), points=points, cls=cls, faint=True)
+        return [raw, Line(name=name, points=smooth(points, len(points) // 40), cls=cls)]
+
+    heldout = Line(name=say("loss_heldout"), points=metrics.heldout_loss, cls="c-model", dots=True)
+    lines = [*measured(say("loss_training"), metrics.loss, "c-train"), heldout]
     loss = line_plot(
-        lines, title=say("loss"), x_label=say("step"), x_text=say.integer, y_text=_tick, value_text=say.number, tip_head=head
+        lines,
+        title=say("loss"),
+        x_label=say("step"),
+        x_text=say.integer,
+        y_text=_tick,
+        value_text=say.number,
+        tip_head=head,
     )
     speed = line_plot(
-        [Line(name="", points=metrics.tokens_per_s, cls="c-speed")],
+        measured(say("speed_smooth"), metrics.tokens_per_s, "c-speed"),
         title=say("speed"), x_label=say("step"), x_text=say.integer, y_text=_tick_short, value_text=say.integer,
         tip_head=head, from_zero=True, size="low",
     )  # fmt: skip
     lr = line_plot(
-        [Line(name="", points=metrics.lr, cls="c-lr")],
+        [Line(name=say("lr_last"), points=metrics.lr, cls="c-lr")],
         title=say("lr"), x_label=say("step"), x_text=say.integer, y_text=_tick_tiny, value_text=say.number,
         tip_head=head, from_zero=True, size="low",
     )  # fmt: skip
@@ -214,11 +244,14 @@ def _tick(value: float) -> str:
 
 
 def _tick_short(value: float) -> str:
-    return f"{value / 1e6:g} M" if value >= 1e6 else f"{value / 1e3:g} k" if value >= 1e4 else f"{value:,g}"
+    return f"{value / 1e6:g} M" if value >= 1e6 else f"{value / 1e3:g} k" if value >= 1e3 else f"{value:,g}"
 
 
 def _tick_tiny(value: float) -> str:
-    return "0" if value == 0 else f"{value:.0e}".replace("e-0", "e-") if value < 1e-3 and f"{value:.0e}" == f"{value:.1e}".replace(".0e", "e") else f"{value:.4g}"
+    if value == 0 or value >= 0.01:
+        return f"{value:g}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def evaluation_section(record: RunRecord, say: Writer) -> Html:
@@ -254,15 +287,15 @@ def evaluation_section(record: RunRecord, say: Writer) -> Html:
         if heldout.bytes is not None:
             parts.append(element("p", say("evaluation_lead", bytes=say.size(heldout.bytes))))
         parts += [element("div", table, cls="scroll", tabindex="0"), element("p", say("eval_note"), cls="chipnote")]
-    figures = [
-        (say("eval_loss"), say.number(heldout.loss, 4)) if heldout.loss is not None else None,
-        (say("eval_perplexity"), say.number(heldout.perplexity, 4)) if heldout.perplexity is not None else None,
-        (say("eval_tokens"), say.integer(heldout.tokens)) if heldout.tokens is not None else None,
-    ]
-    pairs = [figure for figure in figures if figure is not None]
-    if pairs:
-        rows_ = [item for name, value in pairs for item in (element("dt", name), element("dd", value))]
-        parts.append(element("dl", *rows_, cls="facts", style="margin-top:1.2rem"))
+    figures = facts(
+        [
+            (say("eval_loss"), None if heldout.loss is None else say.number(heldout.loss, 4)),
+            (say("eval_perplexity"), None if heldout.perplexity is None else say.number(heldout.perplexity, 4)),
+            (say("eval_tokens"), None if heldout.tokens is None else say.integer(heldout.tokens)),
+        ]
+    )
+    if figures is not None:
+        parts.append(figures)
     return join(parts) or nothing(say)
 
 
@@ -312,5 +345,7 @@ def _sample(sample: Sample, say: Writer) -> Html:
 def looks_like_code(text: str) -> bool:
     """Whether a text wants fixed-width letters: a quarter of its lines are indented or read like statements."""
     lines = [line for line in text.splitlines() if line.strip()]
-    pattern = re.compile(r"( {4}|\t)|\s*(def|class|import|from|return|if|for|while|elif|else|try|except|with)\b.*[:(.]|\s*\w+ = ")
+    pattern = re.compile(
+        r"( {4}|\t)|\s*(def|class|import|from|return|if|for|while|elif|else|try|except|with)\b.*[:(.]|\s*\w+ = "
+    )
     return len(lines) > 1 and sum(1 for line in lines if pattern.match(line)) >= len(lines) / 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Literal
 
 __all__ = ["TEXT", "Language", "Writer"]
@@ -24,11 +25,11 @@ TEXT: dict[str, tuple[str, str]] = {
     "lead_model_plain": ("A language model", "一个语言模型"),
     "lead_trained": ("trained for {time} on {device} on {documents} documents", "在 {device} 上用 {documents} 篇文档训练了 {time}"),
     "lead_trained_plain": ("trained for {time} on {device}", "在 {device} 上训练了 {time}"),
-    "lead_better": ("It needs {bpb} bits for each byte of text it has never seen, {percent} less than xz -9.", "没见过的文本，每字节只要 {bpb} 比特，比 xz -9 少 {percent}。"),
-    "lead_worse": ("It needs {bpb} bits for each byte of text it has never seen, {percent} more than xz -9: it wants more training.", "没见过的文本，每字节要 {bpb} 比特，比 xz -9 多 {percent}，还需要继续训练。"),
+    "lead_better": ("It needs {bpb} bits for each byte of text it has never seen, {percent} less than xz\u00a0-9.", "没见过的文本，每字节只要 {bpb} 比特，比 xz\u00a0-9 少 {percent}。"),
+    "lead_worse": ("It needs {bpb} bits for each byte of text it has never seen, {percent} more than xz\u00a0-9: it wants more training.", "没见过的文本，每字节要 {bpb} 比特，比 xz\u00a0-9 多 {percent}，还需要继续训练。"),
     "lead_alone": ("It needs {bpb} bits for each byte of text it has never seen.", "没见过的文本，每字节要 {bpb} 比特。"),
     "card_bpb": ("Held-out bits per byte", "留出集每字节比特数"),
-    "card_bpb_note": ("xz -9 needs {xz}", "xz -9 需要 {xz}"),
+    "card_bpb_note": ("xz\u00a0-9 needs {xz}", "xz\u00a0-9 需要 {xz}"),
     "card_tokens": ("Tokens seen", "训练词元数"),
     "card_tokens_note": ("{speed} tokens/s", "每秒 {speed} 个"),
     "card_epochs_note": ("{speed} tokens/s, {epochs} epochs", "每秒 {speed} 个，共 {epochs} 轮"),
@@ -45,9 +46,15 @@ TEXT: dict[str, tuple[str, str]] = {
     "fate_heldout": ("held out", "留出集"),
     "fate_exact": ("exact duplicates", "完全重复"),
     "fate_near": ("near-duplicates", "近似重复"),
-    "fate_skipped": ("skipped", "跳过"),
-    "fate_other": ("other", "其他"),
-    "corpus_split_note": ("The split is by document. No document, and no copy of one, is on both sides.", "按文档切分；同一篇文档及其副本不会同时出现在两边。"),
+    "fate_dropped": ("dropped by the filters", "质量过滤"),
+    "files": ("Files", "文件"),
+    "rows": ("Rows", "行"),
+    "files_text": ("{read} of {found} read", "共 {found} 个，读取 {read} 个"),
+    "encodings": ("Encodings", "编码"),
+    "repaired": ("Repaired", "修复"),
+    "repaired_text": ("{n} garbled lines", "{n} 行乱码"),
+    "split_by_group": ("The split is by document. No document, and no copy of one, is on both sides.", "按文档切分；同一篇文档及其副本不会同时出现在两边。"),
+    "split_by_stretch": ("There are too few files to hold out whole ones, so long files were cut into contiguous stretches. No passage is on both sides, but names and style are; an unknown book would cost more bits.", "文件太少，无法整篇留出，因此把长文件切成连续的片段。两边没有相同的段落，但人名和文风是相通的；换一本没见过的书，每字节比特数会更高。"),
     "split": ("Split", "数据集"),
     "documents": ("Documents", "文档"),
     "characters": ("Characters", "字符"),
@@ -57,11 +64,14 @@ TEXT: dict[str, tuple[str, str]] = {
     "heldout": ("Held out", "留出集"),
     "total": ("Total", "合计"),
     "language": ("Language", "语言"),
-    "skipped_why": ("Why {n} were skipped", "跳过 {n} 项的原因"),
+    "skipped_why": ("What was left out, and why", "没有采用的内容及原因"),
+    "what": ("Of what", "类别"),
+    "other_reasons": ("other reasons", "其他原因"),
+    "languages": ("Languages", "语言构成"),
     "reason": ("Reason", "原因"),
     "count": ("Count", "数量"),
-    "skipped_list": ("The first {n}, by name", "前 {n} 项明细"),
-    "nothing_skipped": ("Nothing was skipped.", "没有跳过任何文件。"),
+    "skipped_list": ("List ({n})", "明细（{n} 项）"),
+    "nothing_skipped": ("Nothing was skipped or dropped.", "没有跳过或丢弃任何内容。"),
     # tokenizer
     "tokenizer": ("Tokenizer", "分词器"),
     "tokenizer_lead": ("{kind} with {n} tokens, trained on the training split only.", "{kind}，词表 {n}，只在训练集上训练。"),
@@ -79,19 +89,20 @@ TEXT: dict[str, tuple[str, str]] = {
     "stopped_other": ("It stopped by: {by}.", "结束原因：{by}。"),
     "loss": ("Loss, nats per token", "损失（nat / 词元）"),
     "loss_training": ("training", "训练集"),
-    "loss_raw": ("each step", "单步"),
-    "loss_smooth": ("smoothed", "平滑"),
+    "each_step": ("each step", "单步"),
+    "speed_smooth": ("smoothed", "平滑"),
+    "lr_last": ("at the end", "末值"),
     "loss_heldout": ("held out", "留出集"),
     "speed": ("Tokens per second", "每秒词元数"),
     "lr": ("Learning rate", "学习率"),
-    "step": ("step", "步"),
+    "step": ("step", "步数"),
     "tip_step": ("step {step}", "第 {step} 步"),
     # evaluation
-    "evaluation": ("Evaluation on held-out text", "留出集评测"),
+    "evaluation": ("Evaluation", "评测"),
     "evaluation_lead": ("A model that predicts text well can store it in few bits. All figures are for the same {bytes} of held-out text; fewer is better.", "预测得越准，存同一段文本需要的比特就越少。以下各项针对同一份 {bytes} 的留出文本，越低越好。"),
     "coder": ("Method", "方法"),
     "bits_per_byte": ("Bits per byte", "比特 / 字节"),
-    "against_xz": ("Against xz -9", "与 xz -9 相比"),
+    "against_xz": ("Against xz\u00a0-9", "与 xz\u00a0-9 相比"),
     "this_model": ("This model", "本模型"),
     "order0": ("Order-0 token model", "零阶词元模型"),
     "eval_loss": ("Loss, nats per token", "损失（nat / 词元）"),
@@ -107,10 +118,10 @@ TEXT: dict[str, tuple[str, str]] = {
     "no_prompt": ("No prompt", "无提示词"),
     # recipe, machine
     "recipe": ("Recipe", "配方"),
-    "recipe_lead": ("Everything that was set. The same recipe, text and seed give the same run.", "全部设置。配方、语料和种子都相同，就能重现这次运行。"),
+    "recipe_lead": ("Every setting. With the same text it is all that is needed to repeat the run; a budget in minutes is filled with as many steps as the machine manages.", "全部设置。有了它和同一份语料就能重做这次训练；如果按分钟给预算，步数取决于机器的速度。"),
     "command": ("Command", "命令"),
-    "machine": ("Machine, time and energy", "机器、时间与能耗"),
-    "where_time": ("Where the {time} went", "{time} 花在了哪里"),
+    "machine": ("Machine, time, energy", "机器、时间与能耗"),
+    "where_time": ("Where the {time} went", "{time}花在了哪里"),
     "hardware": ("Hardware", "硬件"),
     "versions": ("Versions", "版本"),
     "model": ("Model", "模型"),
@@ -137,7 +148,8 @@ TEXT: dict[str, tuple[str, str]] = {
     "stage_encode": ("encode", "编码"),
     "stage_train": ("train", "训练"),
     "stage_evaluate": ("evaluate", "评测"),
-    "stage_sample": ("samples", "样例"),
+    "stage_model": ("write model", "写模型"),
+    "stage_samples": ("samples", "样例"),
     "stage_report": ("report", "报告"),
     # going on
     "next": ("How to go on", "下一步"),
@@ -154,8 +166,28 @@ TEXT: dict[str, tuple[str, str]] = {
     "footer": ("Written by hanmo {version} from the files of this run alone. This page loads nothing and runs nothing.", "由 hanmo {version} 生成，内容只来自本次运行的文件。本页不加载任何外部资源，也不运行脚本。"),
 }  # fmt: skip
 
+_REASONS_ZH = {
+    "too short": "太短",
+    "empty": "空文档",
+    "mostly symbols or digits": "以符号或数字为主",
+    "encoded binary data": "编码后的二进制数据",
+    "repetitive lines": "大量重复行",
+    "exact duplicate": "完全重复",
+    "hidden": "隐藏文件",
+    "unknown kind": "不支持的文件类型",
+    "nothing in it": "没有内容",
+    "vanished while reading": "读取时文件消失",
+    "line too long": "行太长",
+    "row too long": "行太长",
+    "row is not valid JSON": "不是合法的 JSON 行",
+    "binary data": "二进制数据",
+    "cannot be read": "无法读取",
+    "no main text found in this HTML page": "HTML 页面中没有正文",
+}
+"""Reasons that the corpus builder gives most; the others stay as they are."""
+
 _BIG = {
-    "en": ((1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1e4, " thousand")),
+    "en": ((1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1e3, " thousand")),
     "zh": ((1e12, " 万亿"), (1e8, " 亿"), (1e4, " 万")),
 }
 
@@ -183,6 +215,24 @@ class Writer:
         """Whether there is a sentence of this name."""
         return key in TEXT
 
+    def reason(self, text: str) -> str:
+        """A reason of the corpus builder."""
+        return _REASONS_ZH.get(text, text) if self.lang == "zh" else text
+
+    def method(self, text: str) -> str:
+        """How energy was found, in the words of `hanmo.core.machine`."""
+        inside = re.sub(r"^(?:measured|estimated) \((.*)\)$", r"\1", text)
+        if self.lang == "en":
+            return inside
+        estimate = re.fullmatch(r"([\d.]+) W per busy core, (\d+) core-seconds", inside)
+        if estimate:
+            return f"每个满载核心按 {estimate[1]} W 计，共 {estimate[2]} 核·秒"
+        return inside.replace("RAPL, whole processor package", "RAPL，整个处理器封装")
+
+    def tokenizer_kind(self, kind: str) -> str:
+        """The kind of a tokenizer at the beginning of a sentence."""
+        return kind.replace("byte-level ", "字节级 ") if self.lang == "zh" else kind[:1].upper() + kind[1:]
+
     def integer(self, value: float | None) -> str:
         """1234567 → 1,234,567."""
         return "–" if value is None or not math.isfinite(value) else f"{round(value):,}"
@@ -207,9 +257,9 @@ class Writer:
         return self.integer(value) + (" " if self.lang == "zh" else "")
 
     def percent(self, share: float) -> str:
-        """0.123 → 12 %, with a digit more below 10 %."""
+        """0.123 → 12%, with a digit more below 10 %."""
         digits = 0 if abs(share) >= 0.1 else 1
-        return f"{100 * share:.{digits}f}{' ' if self.lang == 'en' else ''}%".replace(" ", "\u202f")
+        return f"{100 * share:.{digits}f}%"
 
     def size(self, n_bytes: float | None) -> str:
         """Bytes in decimal units: 4.21 MB."""
@@ -253,7 +303,7 @@ class Writer:
             "code": ("Source code", "代码"),
             "py": ("Python", "Python 代码"),
             "python": ("Python", "Python 代码"),
-            "mixed": ("Mixed", "混合"),
+            "other": ("Other", "其他语言"),
             "und": ("Undetermined", "未识别"),
             "unknown": ("Undetermined", "未识别"),
             "": ("Undetermined", "未识别"),

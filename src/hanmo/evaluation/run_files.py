@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hanmo.core.errors import DataError, FormatError
 from hanmo.core.files import read_json
-from hanmo.evaluation.corpus_record import CorpusRecord, corpus_record
+from hanmo.evaluation.corpus_record import CorpusRecord
 
 __all__ = [
     "Energy",
@@ -286,7 +286,7 @@ def read_run(path: str | Path) -> RunRecord:
         path=path,
         run=_check(RunInfo, run, path / "run.json"),
         metrics=read_metrics(path / "metrics.jsonl"),
-        corpus=None if corpus is None else corpus_record(corpus, path / "corpus" / "corpus.json"),
+        corpus=None if corpus is None else _check(CorpusRecord, corpus, path / "corpus" / "corpus.json"),
         evaluation=None if evaluation is None else _check(Evaluation, evaluation, path / "evaluation.json"),
         samples=[_check(Sample, sample, f"{path / 'samples.json'}[{i}]") for i, sample in enumerate(samples or [])],
     )

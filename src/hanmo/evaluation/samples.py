@@ -65,7 +65,9 @@ def choose_prompts(documents: Sequence[TextWithLanguage], n: int, seed: int) -> 
     if n < 0:
         raise ValueError(f"n must be >= 0, got {n}")
     counted = Counter("code" if document.lang in _CODE else document.lang for document in documents)
-    languages = [lang for lang, _ in sorted(counted.items(), key=lambda item: (-item[1], item[0])) if lang in GENERIC_PROMPTS]
+    languages = [
+        lang for lang, _ in sorted(counted.items(), key=lambda item: (-item[1], item[0])) if lang in GENERIC_PROMPTS
+    ]
     longest = max((len(GENERIC_PROMPTS[lang]) for lang in languages), default=0)
     generic = [GENERIC_PROMPTS[lang][i] for i in range(longest) for lang in languages if i < len(GENERIC_PROMPTS[lang])]
     taken: list[str] = []

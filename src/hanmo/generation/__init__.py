@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hanmo.generation.decoding import Decoding, FinishReason, decode
-from hanmo.generation.fast import supports
+from hanmo.generation.packing import supports
 from hanmo.generation.settings import GenerationSettings
 
 __all__ = ["Decoding", "FinishReason", "GenerationSettings", "decode", "supports"]

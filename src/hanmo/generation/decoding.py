@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from hanmo.core.errors import ConfigError
-from hanmo.generation.fast import MAX_ROWS, FastRow, refusal
+from hanmo.generation.fast import MAX_ROWS, FastRow
+from hanmo.generation.packing import refusal
 from hanmo.generation.sampling import choose, row_generator
 from hanmo.generation.settings import GenerationSettings
 

@@ -3,33 +3,35 @@
 Every thread runs `advance` with its own `rank` on shared arrays and takes a slice of each matrix's rows; five
 barriers a layer keep the threads in step. The kernels know parts, not families: LayerNorm or RMSNorm, learned or
 rotary positions, grouped key/value heads, plain or gated feed-forward.
+
 Shapes and arrays: `layout`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
+import logging
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
-from numba import njit
 
 from hanmo.generation.lanes import atomic_add, atomic_load, multiply_bytes, multiply_float, yield_processor
 from hanmo.generation.layout import CHUNK, LINE, Plan, Room, Weights
+from hanmo.generation.pointwise import FASTMATH, INNER, activate, exp, norm, split
 
 __all__ = ["advance"]
 
+njit: Any = numba.njit
+
+_log = logging.getLogger(__name__)
+
 _BLOCK = 8
 _SPINS = 4096
-# Sums of norms may be reordered; NaN and infinity keep their meaning.
-_FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
-# Only compiled code calls the inner functions; entrances for Python would double the time to compile them.
-_INNER = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
-@njit(**_INNER)
+@njit(**INNER)
 def _barrier(sync: np.ndarray, n_threads: int) -> None:
     if n_threads == 1:
         return
@@ -46,88 +48,7 @@ def _barrier(sync: np.ndarray, n_threads: int) -> None:
             yield_processor()
 
 
-@njit(fastmath=_FASTMATH, **_INNER)
-def _exp(x: float) -> float:
-    """e**x in float32: 2**n by its bits times a Taylor series on |r| <= ln(2)/2; relative error below 1e-7."""
-    x = min(max(x, np.float32(-87.0)), np.float32(88.0))
-    n = np.floor(x * np.float32(1.4426950408889634) + np.float32(0.5))
-    # ln(2) in two parts, so that the first product is exact.
-    r = x - n * np.float32(0.693359375) + n * np.float32(2.12194440e-4)
-    series = np.float32(1 / 5040)
-    series = series * r + np.float32(1 / 720)
-    series = series * r + np.float32(1 / 120)
-    series = series * r + np.float32(1 / 24)
-    series = series * r + np.float32(1 / 6)
-    series = series * r + np.float32(0.5)
-    series = series * r + np.float32(1)
-    series = series * r + np.float32(1)
-    return series * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
-
-
-@njit(fastmath=_FASTMATH, **_INNER)
-def _activate(x: np.ndarray, kind: int) -> None:
-    one = np.float32(1)
-    if kind == 0:  # GELU, tanh form (Hendrycks & Gimpel, 2016): 0.5 x (1 + tanh(u)) = x sigmoid(2 u)
-        for i in range(x.size):
-            v = x[i]
-            u = np.float32(1.5957691216057308) * (v + np.float32(0.044715) * v * v * v)
-            x[i] = v / (one + _exp(-u))
-    elif kind == 1:  # SiLU
-        for i in range(x.size):
-            x[i] = x[i] / (one + _exp(-x[i]))
-    elif kind == 2:  # ReLU
-        for i in range(x.size):
-            x[i] = max(x[i], np.float32(0))
-    elif kind == 3:  # GELU
-        for i in range(x.size):
-            x[i] = np.float32(0.5) * x[i] * (one + np.float32(math.erf(x[i] * np.float32(0.7071067811865476))))
-    else:  # QuickGELU
-        for i in range(x.size):
-            x[i] = x[i] / (one + _exp(np.float32(-1.702) * x[i]))
-
-
-@njit(fastmath=_FASTMATH, **_INNER)
-def _norm(x: np.ndarray, out: np.ndarray, norm: np.ndarray, n: int, lanes: int, rms: bool, eps: float) -> None:
-    weight, bias = norm[0], norm[1]
-    size = weight.size
-    for p in range(n):
-        mean = np.float32(0)
-        if not rms:
-            for k in range(size):
-                mean += x[k * lanes + p]
-            mean /= np.float32(size)
-        square = np.float32(0)
-        for k in range(size):
-            difference = x[k * lanes + p] - mean
-            square += difference * difference
-        factor = np.float32(1 / math.sqrt(square / np.float32(size) + eps))
-        for k in range(size):
-            out[k * lanes + p] = (x[k * lanes + p] - mean) * factor * weight[k] + bias[k]
-
-
-@njit(fastmath=_FASTMATH, **_INNER)
-def _split(x: np.ndarray, size: int, columns: int, coarse: np.ndarray, fine: np.ndarray, factors: np.ndarray) -> None:
-    """x = (128 coarse + fine) unit, in 15 bits; see `multiply_bytes`."""
-    top = np.float32(1e-30)
-    for k in range(size):
-        top = max(top, abs(x[k]))
-    unit = top / np.float32(16256)
-    inverse = np.float32(1) / unit
-    sum_coarse = sum_fine = np.int32(0)
-    for k in range(size):
-        whole = np.int32(np.floor(x[k] * inverse + np.float32(0.5)))
-        high = np.int32(np.int32(whole + np.int32(64)) >> np.int32(7))
-        low = np.int32(whole - np.int32(high << np.int32(7)))
-        coarse[k], fine[k] = np.int8(high), np.int8(low)
-        sum_coarse += high
-        sum_fine += low
-    for k in range(size, columns):
-        coarse[k] = fine[k] = 0
-    factors[0] = unit
-    factors[1], factors[2] = np.float32(128) * sum_coarse, np.float32(128) * sum_fine
-
-
-@njit(**_INNER)
+@njit(**INNER)
 def _share(rows: int, rank: int, n_threads: int) -> tuple[int, int]:
     """Rows of one thread, in whole blocks; the last thread takes what remains."""
     blocks = rows // _BLOCK
@@ -135,7 +56,7 @@ def _share(rows: int, rank: int, n_threads: int) -> tuple[int, int]:
     return blocks * rank // n_threads * _BLOCK, high
 
 
-@njit(**_INNER)
+@njit(**INNER)
 def _project(
     w: np.ndarray,
     scale: np.ndarray,
@@ -153,13 +74,13 @@ def _project(
     """out[low:high] (+)= w[low:high] @ x + bias; one lane for the draft weights, 8 or 16 for the exact ones."""
     if lanes == 1:
         coarse, fine, factors = room.coarse[rank], room.fine[rank], room.factors[rank]
-        _split(x, size, w.shape[1], coarse, fine, factors)
+        split(x, size, w.shape[1], coarse, fine, factors)
         multiply_bytes(w, scale, bias, coarse, fine, x, factors, out, low, high, w.shape[1], add)
     else:
         multiply_float(w, bias, x, out, low, high, size, lanes, add)
 
 
-@njit(fastmath=_FASTMATH, **_INNER)
+@njit(fastmath=FASTMATH, **INNER)
 def _gather(flat: np.ndarray, first: int, lanes: int, p: int, out: np.ndarray, w: Weights, position: int) -> None:
     """Copy one head of one position, turned by its angles where positions are rotary (Su et al., 2021)."""
     size = out.size
@@ -173,7 +94,7 @@ def _gather(flat: np.ndarray, first: int, lanes: int, p: int, out: np.ndarray, w
             out[k + half] = b * cos[k] + a * sin[k]
 
 
-@njit(fastmath=_FASTMATH, **_INNER)
+@njit(fastmath=FASTMATH, **INNER)
 def _attend(
     plan: Plan, w: Weights, room: Room, layer: int, start: int, n: int, lanes: int, rank: int, n_threads: int
 ) -> None:
@@ -194,29 +115,40 @@ def _attend(
                 _gather(room.qkv, head * size, lanes, p, query, w, position)
                 for s in range(position + 1):
                     scores[s] = np.float32(0)
-                for k in range(size):
-                    factor, line = query[k] * scale, keys[k]
+                # Four at a time: a quarter of the traffic of the running sums.
+                for k in range(0, size - 3, 4):
+                    f0, f1, f2, f3 = query[k] * scale, query[k + 1] * scale, query[k + 2] * scale, query[k + 3] * scale
+                    l0, l1, l2, l3 = keys[k], keys[k + 1], keys[k + 2], keys[k + 3]
                     for s in range(position + 1):
-                        scores[s] += factor * line[s]
+                        scores[s] += (f0 * l0[s] + f1 * l1[s]) + (f2 * l2[s] + f3 * l3[s])
+                for k in range(size - size % 4, size):
+                    f0, l0 = query[k] * scale, keys[k]
+                    for s in range(position + 1):
+                        scores[s] += f0 * l0[s]
                 top = scores[0]
                 for s in range(1, position + 1):
                     top = max(top, scores[s])
                 total = np.float32(0)
                 for s in range(position + 1):
-                    weight = _exp(scores[s] - top)
+                    weight = exp(scores[s] - top)
                     scores[s] = weight
                     total += weight
                 for k in range(size):
                     mixed[k] = np.float32(0)
-                for s in range(position + 1):
-                    weight, line = scores[s], values[s]
+                for s in range(0, position - 2, 4):
+                    f0, f1, f2, f3 = scores[s], scores[s + 1], scores[s + 2], scores[s + 3]
+                    l0, l1, l2, l3 = values[s], values[s + 1], values[s + 2], values[s + 3]
                     for k in range(size):
-                        mixed[k] += weight * line[k]
+                        mixed[k] += (f0 * l0[k] + f1 * l1[k]) + (f2 * l2[k] + f3 * l3[k])
+                for s in range(position + 1 - (position + 1) % 4, position + 1):
+                    f0, l0 = scores[s], values[s]
+                    for k in range(size):
+                        mixed[k] += f0 * l0[k]
                 for k in range(size):
                     room.mixed[(head * size + k) * lanes + p] = mixed[k] / total
 
 
-@njit(**_INNER)
+@njit(**INNER)
 def _forward(
     plan: Plan, w: Weights, room: Room, start: int, n: int, lanes: int, head: bool, rank: int, n_threads: int
 ) -> None:
@@ -232,7 +164,7 @@ def _forward(
                 x[k * lanes + p] = token[k] + (w.positions[start + p, k] if w.positions.size > 0 else np.float32(0))
     _barrier(sync, n_threads)
     for layer in range(w.qkv.shape[0]):
-        _norm(x, h, w.norms[2 * layer], n, lanes, plan.rms, plan.eps)
+        norm(x, h, w.norms[2 * layer], n, lanes, plan.rms, plan.eps)
         low, high = _share(w.qkv.shape[1], rank, n_threads)
         _project(
             w.qkv[layer], w.qkv_scale[layer], w.qkv_bias[layer], h, d_model, room.qkv, low, high, lanes, no, room, rank
@@ -245,7 +177,7 @@ def _forward(
             w.out[layer], w.out_scale[layer], w.out_bias[layer], room.mixed, width, x, low, high, lanes, yes, room, rank
         )
         _barrier(sync, n_threads)
-        _norm(x, h, w.norms[2 * layer + 1], n, lanes, plan.rms, plan.eps)
+        norm(x, h, w.norms[2 * layer + 1], n, lanes, plan.rms, plan.eps)
         low, high = _share(d_ff, rank, n_threads)
         for part in range(2 if plan.gated else 1):
             shift = part * d_ff
@@ -253,7 +185,7 @@ def _forward(
                 w.up[layer], w.up_scale[layer], w.up_bias[layer], h, d_model, room.hidden, low + shift, high + shift, lanes, no,
                 room, rank,
             )  # fmt: skip
-        _activate(room.hidden[low * lanes : high * lanes], plan.activation)
+        activate(room.hidden[low * lanes : high * lanes], plan.activation)
         if plan.gated:
             for i in range(low * lanes, high * lanes):
                 room.hidden[i] *= room.hidden[i + d_ff * lanes]
@@ -275,7 +207,7 @@ def _forward(
         )
         _barrier(sync, n_threads)
     if head:
-        _norm(x, h, w.norms[2 * w.qkv.shape[0]], n, lanes, plan.rms, plan.eps)
+        norm(x, h, w.norms[2 * w.qkv.shape[0]], n, lanes, plan.rms, plan.eps)
         low, high = _share(w.head.shape[1], rank, n_threads)
         _project(w.head[0], w.head_scale[0], w.head_bias[0], h, d_model, room.logits, low, high, lanes, no, room, rank)
         for p in range(n):
@@ -287,7 +219,7 @@ def _forward(
         _barrier(sync, n_threads)
 
 
-@njit(**_INNER)
+@njit(**INNER)
 def _best(room: Room, p: int, n_threads: int) -> int:
     best, value = room.best_id[0, p], room.best_value[0, p]
     for rank in range(1, n_threads):
@@ -296,9 +228,9 @@ def _best(room: Room, p: int, n_threads: int) -> int:
     return best
 
 
-def _compiled(sources: str) -> Any:
+def _compiled(sources: str, *, cache: bool) -> Any:
     # numba looks only at this file to tell whether its cached code is old; a closure is part of its key.
-    @njit(nogil=True, cache=True, no_cfunc_wrapper=True)
+    @njit(nogil=True, cache=cache, no_cfunc_wrapper=True, error_model="numpy")
     def advance(
         plan: Plan,
         exact: Weights,
@@ -352,11 +284,11 @@ def _compiled(sources: str) -> Any:
     return advance
 
 
-advance = _compiled(
-    hashlib.sha256(
-        b"".join(
-            path.read_bytes()
-            for path in (Path(__file__), Path(__file__).with_name("lanes.py"), Path(__file__).with_name("layout.py"))
-        )
-    ).hexdigest()
-)
+_SOURCES = ("kernels.py", "lanes.py", "layout.py", "pointwise.py")
+
+_digest = hashlib.sha256(b"".join(Path(__file__).with_name(name).read_bytes() for name in _SOURCES)).hexdigest()
+try:
+    advance = _compiled(_digest, cache=True)
+except RuntimeError as error:  # nowhere to write: neither beside the sources nor in the user's cache folder
+    _log.warning("the decoding kernels are compiled anew in every process (%s); set NUMBA_CACHE_DIR", error)
+    advance = _compiled(_digest, cache=False)

@@ -10,12 +10,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import llvmlite.binding as llvm
+import numba.extending
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 __all__ = ["atomic_add", "atomic_load", "multiply_bytes", "multiply_float", "yield_processor"]
+
+# An intrinsic is called with other arguments than it is written with: to type checkers it is Any.
+intrinsic: Any = numba.extending.intrinsic
 
 _I64, _I32, _I8, _F32 = ir.IntType(64), ir.IntType(32), ir.IntType(8), ir.FloatType()
 
@@ -75,6 +78,14 @@ def _external(module: Any, name: str, result: Any, arguments: Sequence[Any]) -> 
     return cgutils.get_or_insert_function(module, ir.FunctionType(result, arguments), name)
 
 
+def _prefetch(builder: Any, pointer: Any, index: Any) -> None:
+    """Ask for the cache line of pointer[index]: several rows in one page escape the processor's own prefetching."""
+    bytes_ = _I8.as_pointer()
+    prefetch = _external(builder.module, "llvm.prefetch.p0", ir.VoidType(), [bytes_, _I32, _I32, _I32])
+    place = builder.bitcast(builder.gep(pointer, [index]), bytes_)
+    builder.call(prefetch, (place, _I32(0), _I32(3), _I32(1)))
+
+
 def _rows(builder: Any, low: Any, high: Any, block: int, emit: Callable[[Any, int], None]) -> None:
     """Blocks of `block` rows from `low`, what remains before `high` row by row."""
     whole = builder.add(low, builder.and_(builder.sub(high, low), _I64(-block)))
@@ -114,6 +125,7 @@ def _float_function(module: Any, lanes: int) -> Any:
         rows = [builder.add(row, _I64(i)) for i in range(block)]
         lines = [builder.gep(weights, [builder.mul(r, columns)]) for r in rows]
         places = [builder.mul(r, _I64(lanes)) for r in rows]
+        following = builder.gep(lines[-1], [columns])  # the next block of rows
         sums = []
         for r, place in zip(rows, places, strict=True):
             old = builder.select(adds, _load(builder, out, place, vector, 4), zero)
@@ -121,6 +133,8 @@ def _float_function(module: Any, lanes: int) -> Any:
 
         def step(k: Any, sums: list[Any]) -> list[Any]:
             values = _load(builder, x, builder.mul(k, _I64(lanes)), vector, 4)
+            if block > 1:
+                _prefetch(builder, following, builder.mul(k, _I64(block)))
             factors = [_splat(builder, builder.load(builder.gep(line, [k])), lanes) for line in lines]
             return [builder.call(fmuladd, (f, values, s)) for f, s in zip(factors, sums, strict=True)]
 
@@ -161,10 +175,13 @@ def _byte_function(module: Any) -> Any:
         reduce = _external(module, f"llvm.vector.reduce.add.v{lanes}i32", _I32, [vector])
         zero = ir.Constant(vector, [0] * lanes)
         rows = lines(row, block)
+        following = builder.gep(rows[-1], [columns])
 
         def step(k: Any, sums: list[Any]) -> list[Any]:
             parts = [_load(builder, part, k, vector, 1) for part in (coarse, fine)]
             matrix = [_load(builder, line, k, vector, 1) for line in rows]
+            for i in range(block if block > 1 else 0):
+                _prefetch(builder, following, builder.add(builder.mul(k, _I64(block)), _I64(i * _DOT_BITS // 8)))
             factors = [(line, part) for part in parts for line in matrix]
             return [builder.call(dot, (s, line, part)) for s, (line, part) in zip(sums, factors, strict=True)]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hanmo.core.errors import ConfigError, HanmoError
 from hanmo.core.files import sha256_file, sha256_text, write_json, write_text
 from hanmo.core.machine import EnergyMeter, describe_machine
-from hanmo.core.progress import format_duration, progress, say
+from hanmo.core.progress import progress, say
 from hanmo.core.runs import RunFolder
+from hanmo.core.settings import Settings
 from hanmo.core.toml import to_toml
 from hanmo.stories.evaluate import evaluate_run, write_samples
 from hanmo.stories.recipe import PretrainRecipe
+from hanmo.stories.result import PretrainResult, recorded_result
 from hanmo.stories.versions import library_versions
 
 if TYPE_CHECKING:
@@ -36,62 +38,6 @@ __all__ = ["PretrainResult", "build_model", "pretrain"]
 ResultT = TypeVar("ResultT")
 
 
-@dataclass(frozen=True, kw_only=True)
-class PretrainResult:
-    """Where everything is, and the figures that matter."""
-
-    run: Path
-    status: str
-    """"finished", "early_stopped" or "stopped" (a signal; the run can be resumed)."""
-    stopped_by: str | None
-    """Name of the signal, if one stopped the run."""
-    seconds: float
-    """Wall time of the whole story in this session."""
-    parameters: int
-    n_tokens: int
-    """Tokens trained on."""
-    tokens_per_s: float
-    evaluation: dict[str, Any] = field(default_factory=dict)
-    """Contents of evaluation.json; empty if the run was stopped."""
-
-    @property
-    def model(self) -> Path:
-        """The model directory."""
-        return self.run / "model"
-
-    @property
-    def report(self) -> Path:
-        """The report."""
-        return self.run / "report.html"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        paths = {"run": str(self.run), "model": str(self.model), "report": str(self.report)}
-        return asdict(self) | paths
-
-    def summary(self) -> str:
-        """A few lines for a terminal: figures, files, and how to go on."""
-        if self.status == "stopped":
-            return f"Stopped. Everything so far is in {self.run}; go on with the same command and --out {self.run} --resume."
-        heldout, baselines = self.evaluation["heldout"], self.evaluation["baselines"]
-        others = ", ".join(f"{name} {value:.3f}" for name, value in baselines.items())
-        return "\n".join(
-            [
-                f"Trained {self.parameters:,} parameters on {self.n_tokens:,} tokens ({self.tokens_per_s:,.0f} tokens/s), "
-                f"all in {format_duration(self.seconds)}.",
-                f"Held-out text: {heldout['bits_per_byte']:.3f} bits per byte (for the same text: {others}).",
-                "",
-                f"  report   {self.report}",
-                f"  model    {self.model}",
-                "",
-                "Go on with:",
-                f"  hanmo generate {self.model} 'import '",
-                f"  hanmo chat {self.model}",
-                "  hanmo quickstart --corpus my_folder",
-            ]
-        )
-
-
 def pretrain(
     recipe: PretrainRecipe, run: RunFolder, *, resume: bool = False, command: str | None = None
 ) -> PretrainResult:
@@ -100,24 +46,31 @@ def pretrain(
     Args:
         recipe: what to do.
         run: an empty run folder, or the one of an interrupted run with `resume`.
-        resume: go on; finished stages are taken as they are, and training continues bit for bit.
+        resume: go on; finished stages are taken as they are, and training continues bit for bit. A finished run is
+            left as it is, and its recorded result comes back.
         command: what the user typed, for the record.
 
     Raises:
+        ConfigError: if the recipe is not the one of the run to resume; names the differences. The run stays as it is.
         HanmoError: whatever goes wrong, with place and remedy; run.json then says "failed" and why.
     """
+    if resume:
+        _check_same_recipe(recipe, run)
+        done = recorded_result(run)
+        if done is not None:
+            say(f"{run.path}: this run is already finished; nothing to do.")
+            return done
     story = _Story(recipe, run, resume)
     try:
         story.open(command)
-        result = story.tell()
+        return story.tell()
     except KeyboardInterrupt:
-        run.record(status="interrupted", finished=_now())
-        say(f"Interrupted. Finished stages are in {run.path}; go on with --out {run.path} --resume.")
+        story.close("interrupted", None)
+        say(f"Interrupted. Finished stages are in {run.path}; go on with the same command and --out {run.path} --resume.")
         raise
-    except HanmoError as error:
-        story.fail(error)
+    except Exception as error:  # one of ours or not: the record says why, and the caller sees the error itself
+        story.close("failed", str(error) or type(error).__name__)
         raise
-    return result
 
 
 def build_model(recipe: PretrainRecipe, vocab_size: int, eos_id: int | None) -> CausalLM:
@@ -138,8 +91,6 @@ def build_model(recipe: PretrainRecipe, vocab_size: int, eos_id: int | None) -> 
     if section.family == "gpt2":
         dropout = section.dropout
         return gpt2(GPT2Config(**shape, dropout_attention=dropout, dropout_residual=dropout, dropout_embedding=dropout))
-    if section.dropout:
-        raise ConfigError("the llama family has no residual dropout", where="model.dropout", remedy="Set it to 0, or use family = \"gpt2\".")
     return llama(LlamaConfig(**shape, n_kv_heads=section.n_kv_heads or section.n_heads, tie_embeddings=True))
 
 
@@ -151,17 +102,12 @@ class _Story:
         self.started = time.monotonic()
         self.energy = EnergyMeter()
         self.stages: list[dict[str, Any]] = []
+        self.seconds_before = 0.0
 
     def open(self, command: str | None) -> None:
         recipe = self.recipe
         known = self.run.read()
-        if self.resume and known.get("recipe") != recipe.model_dump(mode="json"):
-            changed = _differences(known.get("recipe") or {}, recipe.model_dump(mode="json"))
-            raise ConfigError(
-                f"the recipe has changed since this run began ({'; '.join(changed)})",
-                where=self.run.path,
-                remedy="Resume with the same recipe and options, or start another run.",
-            )
+        self.seconds_before = known.get("seconds", 0.0)
         self.stages = [stage for stage in known.get("stages", []) if stage["name"] in ("corpus", "tokenizer", "encode")]
         values = recipe.model_dump(mode="json")
         self.run.record(
@@ -172,32 +118,38 @@ class _Story:
 
     def tell(self) -> PretrainResult:
         self._stage("corpus", self.run.path / "corpus" / "corpus.json", self._collect)
-        self._stage("tokenizer", self.run.path / "tokenizer" / "tokenizer.json", self._train_tokenizer)
+        self._stage("tokenizer", self.run.path / "tokenizer" / "tokenizer_config.json", self._train_tokenizer)
         tokenizer = self._tokenizer()
         self._stage("encode", self.run.path / "shards" / "heldout" / "shards.json", lambda: self._encode(tokenizer))
         model = build_model(self.recipe, tokenizer.vocab_size, tokenizer.eos_id)
         parameters = sum(parameter.numel() for parameter in model.parameters())
-        config = model.config.model_dump(mode="json")
-        self.run.record(model={"family": self.recipe.model.family, "parameters": parameters, "config": config})
+        config = model.config
+        assert isinstance(config, Settings)
+        family = self.recipe.model.family
+        self.run.record(model={"family": family, "parameters": parameters, "config": config.model_dump(mode="json")})
         with self._timed("train"):
             fitted = self._train(model, tokenizer)
+        self.stages[-1]["seconds"] = round(fitted.seconds, 3)  # of all sessions
         evaluation: dict[str, Any] = {}
         if fitted.status == "stopped":
-            self.run.record(status="interrupted", finished=_now())
+            self.close("interrupted", None)
         else:
             evaluation = self._finish(model, tokenizer, fitted)
         return PretrainResult(
             run=self.run.path, status=fitted.status, stopped_by=fitted.stopped_by,
-            seconds=time.monotonic() - self.started, parameters=parameters,
-            n_tokens=fitted.n_tokens, tokens_per_s=fitted.tokens_per_s, evaluation=evaluation,
+            seconds=self._seconds(), parameters=parameters,
+            n_tokens=fitted.n_tokens, tokens_per_s=self.run.read()["training"]["tokens_per_s"], evaluation=evaluation,
         )  # fmt: skip
 
-    def fail(self, error: HanmoError) -> None:
-        """Leave a record of why, if the disk lets us."""
+    def close(self, status: str, error: str | None) -> None:
+        """Leave a record of how the session ended, if the disk lets us."""
         try:
-            self.run.record(status="failed", error=str(error), finished=_now())
-        except HanmoError:
+            self.run.record(status=status, error=error, finished=_now(), seconds=self._seconds(), stages=self.stages)
+        except (HanmoError, OSError):
             say(f"(run.json in {self.run.path} could not be updated)")
+
+    def _seconds(self) -> float:
+        return self.seconds_before + time.monotonic() - self.started
 
     # -- stages --------------------------------------------------------------------------------------------------
 
@@ -242,7 +194,7 @@ class _Story:
         from hanmo.training.loop import fit
 
         recipe, length = self.recipe, self.recipe.model.max_len
-        train_ids, heldout_ids = self._shard("train"), self._shard("heldout")
+        train_ids, heldout_ids = self._shard("train", tokenizer), self._shard("heldout", tokenizer)
         batches = TokenBlocks(train_ids, block_len=length, batch_size=recipe.batches.batch_size, seed=recipe.seed)
         glance = heldout_ids[: recipe.eval_tokens + 1]
         n_bytes = len(tokenizer.decode(glance[1:].tolist()).encode())
@@ -252,11 +204,12 @@ class _Story:
                 trained, TokenBlocks.sequential(glance, block_len=length, batch_size=recipe.batches.batch_size), n_bytes=n_bytes
             )
 
-        compute = choose_compute(pick_device(recipe.device))
+        compute, config = choose_compute(pick_device(recipe.device)), model.config
+        assert isinstance(config, Settings)
         identity = {
             "train data": sha256_file(self.run.path / "corpus" / "train.jsonl.gz"),
             "tokenizer": tokenizer.sha256,
-            "model": sha256_text(model.config.model_dump_json()),
+            "model": sha256_text(config.model_dump_json()),
         }
         say(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(train_ids):,} training tokens, on {compute.device}")
         fitted = fit(
@@ -264,17 +217,19 @@ class _Story:
             identity=identity, compute=compute, resume=self.resume and self.run.checkpoints.exists(),
         )  # fmt: skip
         step_tokens = recipe.batches.batch_size * length * recipe.training.accumulate
+        known = self.run.read().get("training", {})
         self.run.record(
             device=str(compute.device), compiled=fitted.compiled,
-            precision="bfloat16 autocast" if self.run.read().get("training", {}).get("bf16") else "float32",
+            precision="bfloat16 autocast" if known.get("bf16") else "float32",
             training={
                 "n_steps": fitted.step, "n_steps_planned": fitted.n_steps, "tokens": fitted.n_tokens,
-                "tokens_per_s": fitted.tokens_per_s, "seconds": fitted.seconds, "best_step": fitted.best_step,
+                # a session that only had the last stages left to do has no speed of its own
+                "tokens_per_s": fitted.tokens_per_s or known.get("tokens_per_s", 0.0), "seconds": fitted.seconds, "best_step": fitted.best_step,
                 "epochs": fitted.step * step_tokens / max(1, len(train_ids)),
                 "stopped_by": {"finished": "time" if recipe.training.minutes else "steps", "early_stopped": "early stopping"}.get(
                     fitted.status, "signal"
                 ),
-                "bf16": self.run.read().get("training", {}).get("bf16", False), "compiled": fitted.compiled,
+                "bf16": known.get("bf16", False), "compiled": fitted.compiled,
             },
         )  # fmt: skip
         return fitted
@@ -298,7 +253,7 @@ class _Story:
         energy = self.energy.read()
         weights = self.run.model / "model.safetensors"
         self.run.record(
-            status="finished", finished=_now(), seconds=time.monotonic() - self.started, energy=asdict(energy),
+            status="finished", finished=_now(), seconds=self._seconds(), energy=asdict(energy),
             hashes={
                 "train.jsonl.gz": sha256_file(self.run.path / "corpus" / "train.jsonl.gz"),
                 "heldout.jsonl.gz": sha256_file(self.run.path / "corpus" / "heldout.jsonl.gz"),
@@ -324,7 +279,7 @@ class _Story:
         start = time.monotonic()
         yield
         self.stages.append({"name": name, "seconds": round(time.monotonic() - start, 3)})
-        self.run.record(stages=self.stages)
+        self.run.record(stages=self.stages, seconds=self._seconds())
 
     def _tokenizer(self) -> Tokenizer:
         from hanmo.stories.tokenizer_facts import tokenizer_facts
@@ -334,19 +289,29 @@ class _Story:
         self.run.record(tokenizer=tokenizer_facts(tokenizer, self.run.path / "corpus" / "heldout.jsonl.gz"))
         return tokenizer
 
-    def _shard(self, split: str) -> np.ndarray:
+    def _shard(self, split: str, tokenizer: Tokenizer) -> np.ndarray:
         from hanmo.corpora.shards import open_shards, read_shard_report
 
         folder = self.run.path / "shards" / split
         report = read_shard_report(folder).model_dump(mode="json")
         self.run.record(shards=self.run.read().get("shards", {}) | {split: report})
-        return open_shards(folder, verify=True)
+        return open_shards(folder, verify=True, tokenizer_sha256=tokenizer.sha256)
 
 
 def _counted(items: Iterable[ResultT], advance: Callable[[int], None]) -> Iterator[ResultT]:
     for item in items:
         yield item
         advance(1)
+
+
+def _check_same_recipe(recipe: PretrainRecipe, run: RunFolder) -> None:
+    before, after = run.read().get("recipe") or {}, recipe.model_dump(mode="json")
+    if before != after:
+        raise ConfigError(
+            f"the recipe has changed since this run began ({'; '.join(_differences(before, after))})",
+            where=run.path,
+            remedy="Resume with the same recipe and options, or start another run.",
+        )
 
 
 def _now() -> str:

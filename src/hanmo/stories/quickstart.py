@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Literal
 
 from hanmo.core.errors import ConfigError
 from hanmo.core.settings import check_settings
-from hanmo.stories.pretrain import PretrainResult, pretrain
+from hanmo.stories.pretrain import pretrain
 from hanmo.stories.recipe import PretrainRecipe
+from hanmo.stories.result import PretrainResult
 from hanmo.stories.train import open_run
 
 __all__ = ["quickstart", "quickstart_recipe"]
@@ -36,8 +38,8 @@ def quickstart_recipe(
     Raises:
         ConfigError: if the corpus does not exist or a value is impossible.
     """
-    if minutes <= 0:
-        raise ConfigError(f"minutes must be positive, got {minutes}", where="--minutes")
+    if not 0 < minutes < math.inf:  # also refuses NaN
+        raise ConfigError(f"minutes must be a positive number, got {minutes}", where="--minutes")
     size = next(size for longest, size in _SIZES if minutes <= longest)
     values = {
         "name": name, "seed": seed, "lang": lang,
@@ -82,7 +84,8 @@ def quickstart(
         raise ConfigError("--resume and --overwrite need to know which run", remedy="Give its folder with --out.")
     path = Path(out) if out is not None else _free_folder(Path("runs"))
     recipe = quickstart_recipe(corpus, minutes=minutes, family=family, lang=lang, seed=seed)
-    return pretrain(recipe, open_run(path, resume=resume, overwrite=overwrite), resume=resume, command=command)
+    run = open_run(path, recipe, resume=resume, overwrite=overwrite)
+    return pretrain(recipe, run, resume=resume, command=command)
 
 
 def _free_folder(parent: Path) -> Path:

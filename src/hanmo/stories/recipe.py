@@ -63,6 +63,8 @@ class ModelSection(Settings):
                 raise ValueError("n_kv_heads has no meaning for family = \"gpt2\"; leave it out or use \"llama\"")
             if self.n_heads % self.n_kv_heads:
                 raise ValueError(f"n_heads = {self.n_heads} is not a multiple of n_kv_heads = {self.n_kv_heads}")
+        if self.family == "llama" and self.dropout:
+            raise ValueError("the llama family has no dropout; set dropout to 0 or use family = \"gpt2\"")
         if self.family == "llama" and (self.d_model // self.n_heads) % 2:
             raise ValueError(f"rotary positions need an even head width, got {self.d_model // self.n_heads}")
         return self

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hanmo.core.errors import ConfigError, storage_error
+from hanmo.core.files import sweep_orphans
 from hanmo.core.runs import RunFolder
 from hanmo.core.settings import load_settings
-from hanmo.stories.pretrain import PretrainResult, pretrain
+from hanmo.stories.pretrain import pretrain
 from hanmo.stories.recipe import PretrainRecipe
+from hanmo.stories.result import PretrainResult
 
 __all__ = ["open_run", "plan", "train"]
 
@@ -39,31 +41,55 @@ def train(
         HanmoError: whatever goes wrong later, with place and remedy.
     """
     checked = recipe if isinstance(recipe, PretrainRecipe) else load_settings(PretrainRecipe, recipe, overrides)
-    run = open_run(Path(out) if out is not None else Path("runs") / checked.name, resume=resume, overwrite=overwrite)
+    path = Path(out) if out is not None else Path("runs") / checked.name
+    run = open_run(path, checked, resume=resume, overwrite=overwrite)
     return pretrain(checked, run, resume=resume, command=command)
 
 
-def open_run(path: Path, *, resume: bool, overwrite: bool) -> RunFolder:
-    """Make or take up a run folder; with `overwrite`, a run that is already there is deleted first.
+def open_run(path: Path, recipe: PretrainRecipe, *, resume: bool, overwrite: bool) -> RunFolder:
+    """Make or take up the run folder of a recipe; with `overwrite`, a run that is already there is deleted first.
 
     Raises:
-        ConfigError: if `resume` and `overwrite` are both given, or the folder holds something that is no run.
+        ConfigError: if `resume` and `overwrite` are both given, the folder holds something that is no run, the
+            corpus lies in what would be deleted, or the device of the recipe is not there.
+        StorageError: if the folder cannot be listed, deleted or made.
     """
+    from hanmo.core.devices import pick_device
+
     if resume and overwrite:
         raise ConfigError("--resume and --overwrite exclude each other", remedy="Give one of them.")
-    if overwrite and path.exists():
-        if any(path.iterdir()) and not (path / "run.json").exists():
+    pick_device(recipe.device)
+    try:
+        if path.exists():
+            sweep_orphans(path)
+        if path.exists() and any(path.iterdir()) and not (path / "run.json").exists():
             raise ConfigError("this folder holds something that is not a run of hanmo", where=path, remedy="Choose another --out.")
-        try:
-            shutil.rmtree(path)
-        except OSError as error:
-            raise storage_error(error, path) from error
+        if overwrite and path.exists():
+            source = Path(recipe.corpus.source).resolve()
+            if recipe.corpus.source != "stdlib" and source.is_relative_to(path.resolve()):
+                raise ConfigError(
+                    f"--overwrite would delete the corpus {recipe.corpus.source!r}", where=path, remedy="Choose another --out."
+                )
+            _empty(path)
+    except OSError as error:
+        raise storage_error(error, path) from error
     return RunFolder.create(path, resume=resume)
+
+
+def _empty(path: Path) -> None:
+    """Delete a run; run.json goes last, so that after a kill the rest is still known as a run."""
+    for entry in sorted(path.iterdir(), key=lambda entry: entry.name == "run.json"):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def plan(recipe: str | Path | PretrainRecipe, *, overrides: Sequence[str] = ()) -> str:
     """What a recipe would do: sizes, memory, and one decoded training example as the loss will see it."""
+    from hanmo.core.devices import pick_device
     from hanmo.stories.dry_run import describe_plan
 
     checked = recipe if isinstance(recipe, PretrainRecipe) else load_settings(PretrainRecipe, recipe, overrides)
+    pick_device(checked.device)
     return describe_plan(checked)

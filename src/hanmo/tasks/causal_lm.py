@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hanmo.models.causal_lm import CausalLM
 from hanmo.nn.losses import chunked_cross_entropy
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from hanmo.models.causal_lm import CausalLM
+    from torch import Tensor, nn
 
 __all__ = ["causal_lm_loss"]
 
 _IGNORED = -100
 
 
-def causal_lm_loss(model: CausalLM, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+def causal_lm_loss(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Sum of the negative log-likelihoods of the labels, in nats, and how many labels there are.
 
     Args:
-        model: a decoder.
+        model: a `CausalLM`.
         batch: `input_ids` (B, T) and `labels` (B, T), labels already shifted, -100 where none is scored.
     """
+    assert isinstance(model, CausalLM)
     labels = batch["labels"].flatten()
     hidden = model.hidden(batch["input_ids"]).flatten(0, 1)
     total = chunked_cross_entropy(hidden, model.head_weight, labels, ignore_index=_IGNORED, reduction="sum")

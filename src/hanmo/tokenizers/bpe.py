@@ -149,5 +149,5 @@ def _n_bytes(piece: str, number: int) -> int:
         raise DataError(
             "half a surrogate pair cannot be encoded",
             where=f"slice {number} of the training text",
-            remedy="Repair the text first; `hanmo corpus build` does.",
+            remedy="Repair the text first: hanmo.text.repair.repair does.",
         ) from error

@@ -202,7 +202,7 @@ class Tokenizer:
             raise ModelError(
                 "there is no tokenizer.json" if folder.is_dir() else "there is no such folder",
                 where=folder / "tokenizer.json" if folder.is_dir() else folder,
-                remedy="Copy it from where the model came from, or train one with `hanmo tokenizer train`.",
+                remedy="Copy it from where the model came from, or train one: hanmo.tokenizers.bpe.train_bpe.",
             )
         config: dict[str, Any] = {}
         # special_tokens_map.json is the older place of the special tokens; the config overrides it.

@@ -46,6 +46,7 @@ def hidden_matrices(model: nn.Module) -> list[HiddenMatrix]:
         if not isinstance(module, Linear) or name.rsplit(".", 1)[-1] == "head" or not module.weight.requires_grad:
             continue
         if id(module.weight) not in embeddings:
+            assert isinstance(module.weight, nn.Parameter)
             found.setdefault(id(module.weight), HiddenMatrix(module.weight, module.parts))
     return list(found.values())
 

@@ -24,7 +24,7 @@ TakeStep = Callable[[Loss], object]
 _WARM_STEPS = 2
 _MEASURED_STEPS = 3
 _MEASURED_SECONDS = 1.0
-_COMPILE_PAYS_AFTER = 120.0
+_COMPILE_PAYS_AFTER = 600.0
 """Seconds of a run below which compiling (half a minute for a small GPT, a gain of a quarter) costs more than it saves."""
 _COMPILE_GAIN = 0.95
 """Share of the plain step's time below which the compiled step is taken."""

@@ -1,0 +1,98 @@
+"""What a story came to: in memory for the caller, and read back from the run folder of one that is finished."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hanmo.core.files import read_json
+from hanmo.core.progress import format_duration
+from hanmo.core.runs import RunFolder
+
+__all__ = ["PretrainResult", "recorded_result"]
+
+_FILES = (
+    "evaluation.json", "samples.json", "recipe.toml", "report.html",
+    "model/config.json", "model/model.safetensors", "model/tokenizer.json", "model/tokenizer_config.json", "model/README.md",
+)  # fmt: skip
+"""What a finished run has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainResult:
+    """Where everything is, and the figures that matter."""
+
+    run: Path
+    status: str
+    """"finished", "early_stopped" or "stopped" (a signal; the run can be resumed)."""
+    stopped_by: str | None
+    """Name of the signal, if one stopped the run."""
+    seconds: float
+    """Wall time of the whole story, all its sessions together."""
+    parameters: int
+    n_tokens: int
+    """Tokens trained on."""
+    tokens_per_s: float
+    """Mean speed of the training steps of the last session that did any."""
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    """Contents of evaluation.json; empty if the run was stopped."""
+
+    @property
+    def model(self) -> Path:
+        """The model directory."""
+        return self.run / "model"
+
+    @property
+    def report(self) -> Path:
+        """The report."""
+        return self.run / "report.html"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        paths = {"run": str(self.run), "model": str(self.model), "report": str(self.report)}
+        return asdict(self) | paths
+
+    def summary(self) -> str:
+        """A few lines for a terminal: figures, files, and how to go on."""
+        if self.status == "stopped":
+            return f"Stopped. Everything so far is in {self.run}; go on with the same command and --out {self.run} --resume."
+        heldout, baselines = self.evaluation["heldout"], self.evaluation["baselines"]
+        others = ", ".join(f"{name} {value:.3f}" for name, value in baselines.items())
+        return "\n".join(
+            [
+                f"Trained {self.parameters:,} parameters on {self.n_tokens:,} tokens ({self.tokens_per_s:,.0f} tokens/s), "
+                f"all in {format_duration(self.seconds)}.",
+                f"Held-out text: {heldout['bits_per_byte']:.3f} bits per byte (for the same text: {others}).",
+                "",
+                f"  report   {self.report}",
+                f"  model    {self.model}",
+                "",
+                "Go on with:",
+                f"  hanmo generate {self.model} 'import '",
+                f"  hanmo chat {self.model}",
+                "  hanmo quickstart --corpus my_folder",
+            ]
+        )
+
+
+def recorded_result(run: RunFolder) -> PretrainResult | None:
+    """The result of a run that is finished and has all its files; None for any other.
+
+    Raises:
+        FormatError: if run.json or evaluation.json is damaged.
+    """
+    known = run.read()
+    if known.get("status") != "finished" or not all((run.path / name).is_file() for name in _FILES):
+        return None
+    training = known["training"]
+    return PretrainResult(
+        run=run.path,
+        status="early_stopped" if training["stopped_by"] == "early stopping" else "finished",
+        stopped_by=None,
+        seconds=known["seconds"],
+        parameters=known["model"]["parameters"],
+        n_tokens=training["tokens"],
+        tokens_per_s=training["tokens_per_s"],
+        evaluation=read_json(run.path / "evaluation.json"),
+    )
