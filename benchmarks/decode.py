@@ -116,7 +116,7 @@ def compare(folder: Path, arguments: argparse.Namespace) -> None:
     print(
         f"{machine.processor}, {arguments.threads} threads; torch {torch.__version__}, transformers {transformers.__version__}"
     )
-    kind = "trained" if arguments.model else "random weights"
+    kind = "given model" if arguments.model else "random weights"
     print(
         f"{folder.name} ({kind}): {sum(p.numel() for p in lm.model.parameters()):,} parameters; seed {SEED}; {len(prompt_ids)} + {n} tokens"
     )

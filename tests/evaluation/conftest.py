@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import random
@@ -218,10 +219,109 @@ def make_run(tmp_path: Path) -> MakeRun:
         for name, value in files.items():
             if name not in leave_out:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                (folder / name).write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+                (folder / name).write_text(json.dumps(value), encoding="utf-8")
         if "metrics.jsonl" not in leave_out:
             lines = "".join(json.dumps(event) + "\n" for event in curve(steps))
             (folder / "metrics.jsonl").write_text(lines, encoding="utf-8")
         return folder
+
+    return make
+
+
+_SET = "document.title='pwned'"
+_ENCODED = base64.b64encode(f"<script>{_SET}</script>".encode()).decode()
+
+PAYLOADS = [
+    f"<script>{_SET}</script>",
+    f"</script><script>{_SET}</script>",
+    f"<img src=x onerror={_SET}>",
+    f'"><img src=x onerror="{_SET}">',
+    f"'><svg onload={_SET}>",
+    f"<svg><script>{_SET}</script></svg>",
+    f"<svg/onload={_SET}//",
+    f"<iframe src=javascript:parent.{_SET}></iframe>",
+    f'<iframe srcdoc="<script>parent.{_SET}</script>"></iframe>',
+    f"<body onload={_SET}>",
+    f"<input autofocus onfocus={_SET}>",
+    f"<details open ontoggle={_SET}>",
+    f"<video><source onerror={_SET}></video>",
+    f"<a href='javascript:{_SET}'>x</a>",
+    f"<object data='data:text/html;base64,{_ENCODED}'></object>",
+    f"<embed src='data:text/html;base64,{_ENCODED}'>",
+    f"<math><mtext></mtext><script>{_SET}</script></math>",
+    "<meta http-equiv=refresh content='0;url=about:blank#pwned'>",
+    "<base href='https://example.org/'>",
+    "<style>*{display:none}</style>",
+    f"</style><script>{_SET}</script>",
+    f"</title><script>{_SET}</script>",
+    f"--><script>{_SET}</script><!--",
+    f"]]><script>{_SET}</script>",
+    f"&lt;script&gt;{_SET}&lt;/script&gt;",
+    f"\u0000<script>{_SET}</script>",
+    f"<scr\u0000ipt>{_SET}</script>",
+    f"`${{{_SET}}}`",
+    "\u202e\u2066reversed\u2069",
+    "\ud800 lone surrogate",
+    f"</code></pre><script>{_SET}</script>",
+    f"</textarea><script>{_SET}</script>中文",
+]
+
+
+def hostile_run(payloads: list[str]) -> dict[str, object]:
+    joined = "\n".join(payloads)
+    return {
+        "name": payloads[0],
+        "status": payloads[1],
+        "error": joined,
+        "command": payloads[2],
+        "recipe_toml": joined,
+        "device": payloads[3],
+        "precision": payloads[4],
+        "created": payloads[5],
+        "versions": {payload: payload for payload in payloads},
+        "machine": {payload: [payload] for payload in payloads},
+        "model": {"family": payloads[0], "parameters": 5, "config": {payload: payload for payload in payloads}},
+        "tokenizer": {
+            "kind": payloads[0],
+            "vocab_size": 9,
+            "sha256": payloads[1],
+            "characters_per_token": dict.fromkeys(payloads, 1.0),
+            "examples": [{"lang": payload, "text": payload, "tokens": [payload]} for payload in payloads],
+        },
+        "stages": [{"name": payload, "seconds": 1.0} for payload in payloads],
+        "energy": {"kwh": 1.0, "method": payloads[0], "co2_kg": 1.0, "factor": 1.0},
+        "hashes": {payload: payload for payload in payloads},
+    }
+
+
+def write_hostile(run: Path, payloads: list[str]) -> None:
+    samples = [{"prompt": payload, "text": payload, "temperature": 1.0} for payload in payloads]
+    (run / "samples.json").write_text(json.dumps(samples), encoding="utf-8")
+    evaluation = {"heldout": {"bits_per_byte": 1.0}, "baselines": dict.fromkeys(payloads, 2.0)}
+    (run / "evaluation.json").write_text(json.dumps(evaluation), encoding="utf-8")
+    corpus = json.loads((run / "corpus" / "corpus.json").read_text(encoding="utf-8"))
+    corpus |= {"source": payloads[0], "dropped": dict.fromkeys(payloads, 2)}
+    corpus |= {
+        "listed": [{"source": payload, "reason": payload} for payload in payloads],
+        "encodings": {payloads[0]: 1},
+    }
+    corpus["train"]["languages"] = {payload: {"documents": 1} for payload in payloads}
+    (run / "corpus" / "corpus.json").write_text(json.dumps(corpus), encoding="utf-8")
+
+
+@pytest.fixture
+def payloads() -> list[str]:
+    """Texts that try to break out of a page."""
+    return PAYLOADS
+
+
+@pytest.fixture
+def make_hostile_run(make_run: MakeRun) -> MakeRun:
+    """A run folder whose every text tries to break out."""
+
+    def make(lang: str = "en", **changes: Any) -> Path:
+        run = make_run(lang, **hostile_run(PAYLOADS) | changes)
+        write_hostile(run, PAYLOADS)
+        return run
 
     return make

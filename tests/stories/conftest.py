@@ -72,7 +72,9 @@ def write_recipe(tiny: ModuleType, corpus: Path, tmp_path: Path) -> Callable[...
 class Command:
     """A running `hanmo`; `result()` waits for its end."""
 
-    def __init__(self, server: subprocess.Popen[str], folder: Path, arguments: tuple[object, ...], file_bytes: int | None):
+    def __init__(
+        self, server: subprocess.Popen[str], folder: Path, arguments: tuple[object, ...], file_bytes: int | None
+    ):
         assert server.stdin is not None
         assert server.stdout is not None
         self._answers = server.stdout

@@ -15,7 +15,7 @@ from hanmo.stories.train import train
 
 @pytest.mark.parametrize(
     ("file_bytes", "missing"),
-    [(4_000, "corpus/corpus.json"), (28_000, "shards/train/shards.json"), (75_000, "checkpoints/step-00000000")],
+    [(12_000, "corpus/corpus.json"), (80_000, "checkpoints/step-00000012")],
 )
 def test_full_disk(
     file_bytes: int, missing: str, write_recipe: Callable[..., Path], hanmo_process: Callable[..., Any], tmp_path: Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from types import ModuleType
 
@@ -71,6 +72,14 @@ def test_transformers_reads_the_model_directory(result: PretrainResult) -> None:
     greedy = theirs.generate(batch, max_new_tokens=12, do_sample=False)[0, batch.shape[1] :].tolist()
     text = ours.generate("The old teacher", max_new_tokens=12, temperature=0)
     assert text == ours.tokenizer.decode(greedy)
+
+
+def test_the_summary_shows_how_to_go_on(english: PretrainResult, chinese: PretrainResult) -> None:
+    commands = [shlex.split(line) for line in chinese.summary().splitlines() if line.startswith("  hanmo generate")]
+    assert commands == [["hanmo", "generate", str(chinese.model), chinese.prompt]]
+    assert chinese.prompt == "最重要的是"
+    assert english.prompt != chinese.prompt
+    assert f"{chinese.evaluation['heldout']['bits_per_byte']:.3f} bits per byte" in chinese.summary()
 
 
 def test_load_generates(result: PretrainResult) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hanmo.core.errors import ConfigError
+from hanmo.core.runs import RunFolder
+from hanmo.stories.pretrain import pretrain
 from hanmo.stories.quickstart import quickstart, quickstart_recipe
+from hanmo.stories.recipe import PretrainRecipe
+from hanmo.stories.result import PretrainResult
 
 
 @pytest.mark.parametrize("minutes", [0, -3, math.nan, math.inf])
@@ -38,10 +43,15 @@ def test_which_run(wish: str) -> None:
         quickstart(**{wish: True})
 
 
-def test_a_minute_or_less_of_a_users_own_text(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_own_text(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_short_samples(recipe: PretrainRecipe, run: RunFolder, **options: Any) -> PretrainResult:
+        samples = recipe.samples.model_copy(update={"max_new_tokens": 4, "n_prompts": 1})
+        return pretrain(recipe.model_copy(update={"samples": samples}), run, **options)
+
     monkeypatch.chdir(tmp_path)
-    first = quickstart(corpus, minutes=0.02, lang="zh")
-    assert first.run == Path("runs/quickstart")
-    assert first.status == "finished"
-    assert first.report.exists()
+    monkeypatch.setattr("hanmo.stories.quickstart.pretrain", with_short_samples)
+    first, second = (quickstart(corpus, minutes=0.005, lang="zh") for _ in range(2))
+    assert (first.run, second.run) == (Path("runs/quickstart"), Path("runs/quickstart-2"))
+    assert first.status == second.status == "finished"
+    assert '<html lang="zh' in first.report.read_text(encoding="utf-8")
     assert str(first.model) in first.summary()

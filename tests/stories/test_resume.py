@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,7 +85,11 @@ def test_killed_in_a_stage_and_in_training(
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
 def test_a_signal_saves_and_says_how_to_go_on(
-    number: signal.Signals, code: int, write_recipe: Callable[..., Path], hanmo_process: Callable[..., Any], tmp_path: Path
+    number: signal.Signals,
+    code: int,
+    write_recipe: Callable[..., Path],
+    hanmo_process: Callable[..., Any],
+    tmp_path: Path,
 ) -> None:
     recipe, run = write_recipe(training={"n_steps": 100_000, "checkpoint_steps": None}), tmp_path / "run"
     process = hanmo_process("train", recipe, "--out", run)
@@ -123,7 +128,10 @@ def _check_stopped(run: Path) -> None:
 
 
 def test_ctrl_c_between_stages(
-    write_recipe: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    write_recipe: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     recipe, run = write_recipe(), tmp_path / "run"
 
@@ -171,7 +179,23 @@ def test_a_finished_run_that_lost_its_report_gets_it_again(tiny: ModuleType, cor
     assert again.tokens_per_s == first.tokens_per_s
 
 
-def test_a_changed_recipe_is_refused_with_its_differences(tiny: ModuleType, corpus: Path, english: PretrainResult) -> None:
+def test_half_a_tokenizer_is_no_tokenizer(
+    tiny: ModuleType, corpus: Path, english: PretrainResult, tmp_path: Path
+) -> None:
+    """Killed between the two files that it consists of."""
+    run = tmp_path / "run"
+    shutil.copytree(english.run / "corpus", run / "corpus")
+    shutil.copy(english.run / "run.json", run)
+    (run / "tokenizer").mkdir()
+    shutil.copy(english.run / "tokenizer" / "tokenizer.json", run / "tokenizer")
+    train(tiny.tiny_recipe(corpus), out=run, resume=True)
+    for name in ("tokenizer.json", "tokenizer_config.json", "model.safetensors"):
+        assert sha256_file(run / "model" / name) == sha256_file(english.model / name)
+
+
+def test_a_changed_recipe_is_refused_with_its_differences(
+    tiny: ModuleType, corpus: Path, english: PretrainResult
+) -> None:
     before = (english.run / "run.json").read_bytes()
     changed = tiny.tiny_recipe(corpus, training={"lr": 0.5}, seed=9)
     with pytest.raises(ConfigError, match=r"seed: 0 -> 9; training\.lr: 0\.01 -> 0\.5"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -106,7 +107,7 @@ def test_dry_run(write_recipe: Callable[..., Path], tmp_path: Path, monkeypatch:
     shown = [line.split("->") for line in text.splitlines() if line.startswith("  '") and "->" in line]
     assert len(shown) == 48
     # the loss asks for the token that comes next
-    assert all(label.strip() == following.strip() for (_, label), (following, _) in zip(shown, shown[1:], strict=False))
+    assert all(label.strip() == following.strip() for (_, label), (following, _) in pairwise(shown))
 
 
 def test_dry_run_of_a_missing_device(write_recipe: Callable[..., Path]) -> None:

@@ -10,7 +10,10 @@ from collections.abc import Sequence
 __all__ = ["VERBS", "main"]
 
 VERBS: dict[str, tuple[str, str]] = {
-    "quickstart": ("hanmo.cli.quickstart:quickstart", "Real text → tokenizer → GPT → report, in minutes, no downloads."),
+    "quickstart": (
+        "hanmo.cli.quickstart:quickstart",
+        "Real text → tokenizer → GPT → report, in minutes, no downloads.",
+    ),
     "train": ("hanmo.cli.train:train", "Run a recipe: from raw text to a trained, evaluated model directory."),
     "generate": ("hanmo.cli.generate:generate", "Continue a prompt."),
     "chat": ("hanmo.cli.chat:chat", "Talk to a model in the terminal."),
@@ -53,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\nInterrupted.", file=sys.stderr)
         return _INTERRUPTED
     except SystemExit as error:
-        if isinstance(error.__context__, BrokenPipeError):  # rich leaves like this when the reader of the help went away
+        if isinstance(
+            error.__context__, BrokenPipeError
+        ):  # rich leaves like this when the reader of the help went away
             return 0
         raise
     except BrokenPipeError:

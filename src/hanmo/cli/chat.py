@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hanmo.core.errors import HanmoError
+
 if TYPE_CHECKING:
     from hanmo.tasks.language_model import LanguageModel
 
@@ -45,7 +47,6 @@ def chat(
     seed:
         The same seed gives the same answers.
     """
-    from hanmo.core.errors import HanmoError
     from hanmo.core.progress import say
     from hanmo.core.settings import check_settings
     from hanmo.generation.settings import GenerationSettings
@@ -102,7 +103,9 @@ class _Conversation:
     def reset(self) -> None:
         """Forget everything but the system message."""
         self.text = ""
-        self.messages: list[dict[str, str]] = [{"role": "system", "content": self.system}] if self.system and self.templated else []
+        self.messages: list[dict[str, str]] = (
+            [{"role": "system", "content": self.system}] if self.system and self.templated else []
+        )
 
     def answer(self, line: str) -> Iterator[str]:
         """Stream the answer to a line, and remember both (also of an answer that was stopped)."""

@@ -72,7 +72,7 @@ def generate(
         "repetition_penalty": repetition_penalty, "seed": seed, "stop": stop,
     }  # fmt: skip
     lm = load(model)
-    if json or n > 1:
+    if json or n != 1:
         texts = lm.generate(prompt, n=n, **settings)
         texts = [texts] if isinstance(texts, str) else texts
         if json:

@@ -24,7 +24,9 @@ def report(run: Path, *, lang: Literal["en", "zh"] | None = None) -> int:
 
     info = RunFolder(run).read()
     if not info:
-        raise ConfigError("there is no run here (run.json is missing)", where=run, remedy="Give a run folder such as runs/quickstart.")
+        raise ConfigError(
+            "there is no run here (run.json is missing)", where=run, remedy="Give a run folder such as runs/quickstart."
+        )
     recorded = info.get("recipe", {}).get("lang", "en")
     print(write_report(run, lang=lang or recorded))
     return 0

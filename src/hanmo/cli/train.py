@@ -47,5 +47,12 @@ def train(
     if dry_run:
         print(plan(recipe, overrides=set_))
         return 0
-    result = train(recipe, overrides=set_, out=out, resume=resume, overwrite=overwrite, command=shlex.join(["hanmo", *sys.argv[1:]]))
+    result = train(
+        recipe,
+        overrides=set_,
+        out=out,
+        resume=resume,
+        overwrite=overwrite,
+        command=shlex.join(["hanmo", *sys.argv[1:]]),
+    )
     return finish(result, json=json)

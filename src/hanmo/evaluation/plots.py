@@ -28,7 +28,7 @@ class Line:
 
     name: str
     points: Sequence[tuple[float, float]]
-    """(x, y), x rising."""
+    """(x, y), x rising whole numbers."""
     cls: str
     """CSS class that colours it."""
     faint: bool = False
@@ -66,13 +66,17 @@ def thin(points: Sequence[tuple[float, float]], limit: int = _MAX_POINTS) -> lis
     return [*kept, points[-1]] if kept[-1] != points[-1] else kept
 
 
-def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round numbers from `low` to `high`, about `about` of them, steps of 1, 2, 2.5 or 5 times a power of ten."""
+def ticks(low: float, high: float, about: int = 5, *, whole: bool = False) -> list[float]:
+    """Round numbers from `low` to `high`, about `about` of them.
+
+    Steps are 1, 2, 2.5 or 5 times a power of ten; with `whole`, whole numbers only.
+    """
     if not high > low:
         return [low]
-    raw = (high - low) / max(about, 1)
+    raw = max((high - low) / max(about, 1), 1.0 if whole else 0.0)
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * (1 - 1e-9))
+    factors = (1, 2, 5, 10) if whole else (1, 2, 2.5, 5, 10)
+    step = next(factor * power for factor in factors if factor * power >= raw * (1 - 1e-9))
     first = math.ceil(low / step - 1e-9)
     return [round(i * step, 12) for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
@@ -129,7 +133,7 @@ def line_plot(
     x0, x1 = min(xs), max(xs)
     ys = [warp(y) for _, points in drawn for _, y in points]
     y0, y1 = min(ys), max(ys)
-    pad = (y1 - y0) * headroom or abs(y1) * 0.1 or 1.0
+    pad = (y1 - y0) * headroom if y1 > y0 else abs(y1) * 0.1 or 1.0
     y0, y1 = y0 - pad, y1 + pad
     if from_zero and not log:
         y0, y1 = 0.0, y1 + pad
@@ -150,7 +154,7 @@ def line_plot(
         )
         for y in marks
     ]
-    for x in ticks(x0, x1, 5):
+    for x in ticks(x0, x1, 5, whole=True):
         anchor = "end" if across(x) > 0.97 else "mid" if across(x) > 0.03 else None
         grid.append(element("text", x_text(x), x=_percent(across(x)), y="100%", dy="1.5em", cls=anchor))
     grid.append(element("line", x1="0", x2="100%", y1="100%", y2="100%", cls="axis"))

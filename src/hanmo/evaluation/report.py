@@ -8,10 +8,10 @@ from hanmo.core.errors import ConfigError
 from hanmo.core.files import write_text
 from hanmo.evaluation.report_about import footer, headline, machine_section, next_section, recipe_section
 from hanmo.evaluation.report_page import page
+from hanmo.evaluation.report_samples import samples_section
 from hanmo.evaluation.report_sections import (
     corpus_section,
     evaluation_section,
-    samples_section,
     tokenizer_section,
     training_section,
 )

@@ -29,7 +29,8 @@ def _banner(record: RunRecord, say: Writer) -> Html | None:
     if run.error:
         parts.append(element("p", element("code", run.error)))
     if run.command and run.status != "running":
-        command = run.command if "--resume" in run.command else f"{run.command} --resume"
+        command = run.command if "--out" in run.command else f"{run.command} --out {shlex.quote(str(record.path))}"
+        command = command if "--resume" in command else f"{command} --resume"
         parts.append(element("p", say("resume_with"), element("code", command)))
     return element("div", *parts, cls=f"banner{' failed' if run.status == 'failed' else ''}", role="status")
 

@@ -122,7 +122,7 @@ font-size:.95rem;margin-right:2px;background:var(--chip1)}
 .chips span:nth-of-type(5n+2){background:var(--chip2)}.chips span:nth-of-type(5n+3){background:var(--chip3)}
 .chips span:nth-of-type(5n+4){background:var(--chip4)}.chips span:nth-of-type(5n){background:var(--chip5)}
 .chips .byte{font-family:var(--mono);font-size:.78rem;color:var(--soft)}.chips em{font-style:normal;opacity:.38}
-.chipnote{font-size:.82rem;color:var(--soft);margin:0 0 1.3rem}.scroll+.chipnote{margin-top:.9rem}
+.chipnote{font-size:.82rem;color:var(--soft);margin:0 0 1.3rem}.scroll+p,.scroll+dl{margin-top:.9rem}
 .sample{margin:0 0 1.3rem;padding:0 0 0 1.1rem;border-left:2px solid var(--hair)}
 .sample .meta{font-size:.82rem;color:var(--soft);margin:0 0 .3rem}
 .sample .text{white-space:pre-wrap;overflow-wrap:anywhere;font:1.02rem/1.75 var(--serif);margin:0;max-height:26rem;overflow-y:auto}
@@ -134,8 +134,8 @@ footer{padding-top:2.2rem;padding-bottom:4rem;font-size:.85rem;color:var(--soft)
 @media (max-width:34rem){body{font-size:15px}main,header,footer{padding-left:1.1rem;padding-right:1.1rem}header{padding-top:2rem}
 h1{font-size:1.95rem}h2{font-size:1.35rem}.lead{font-size:1.1rem}.cards{grid-template-columns:1fr 1fr}.card{padding:.85rem .9rem}.card dd{font-size:1.3rem}
 section{padding-top:2rem;margin-top:2rem}.plot.tall .frame>svg{height:14rem}figcaption .what{width:100%}
-dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin-bottom:.5rem}td.wide{min-width:4rem}
-.scroll table{font-size:.82rem}th,td{padding-right:.6rem}}
+dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin-bottom:.5rem}td.wide{min-width:4rem;width:30%}
+.scroll table{font-size:.82rem}th,td{padding-right:.6rem}.bits thead th{white-space:normal}}
 @media print{:root{--paper:#fff;--card:#fff}body{font-size:10.5pt}header{padding-top:0}nav{display:none}
 section,.plot,.sample,.cards,figure,pre,tr{break-inside:avoid}section{break-inside:auto}.sample .text{max-height:none;overflow:visible}
 pre{white-space:pre-wrap}h2,h3{break-after:avoid}details>*{display:block}}

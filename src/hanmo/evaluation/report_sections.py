@@ -1,23 +1,22 @@
-"""The report's sections on data, tokenizer, training, evaluation and samples."""
+"""The report's sections on data, tokenizer, training and evaluation."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections import Counter
-from itertools import groupby
 
 from hanmo.evaluation.corpus_record import CorpusRecord
 from hanmo.evaluation.markup import Html, element, join
 from hanmo.evaluation.plots import Line, line_plot, share_bar, smooth
 from hanmo.evaluation.report_blocks import facts, hbar, nothing, number_table, split_note
 from hanmo.evaluation.report_text import Writer
-from hanmo.evaluation.run_files import Metrics, RunRecord, Sample, Segmentation
+from hanmo.evaluation.run_files import Metrics, RunRecord, Segmentation
 
-__all__ = ["corpus_section", "evaluation_section", "samples_section", "tokenizer_section", "training_section"]
+__all__ = ["corpus_section", "evaluation_section", "tokenizer_section", "training_section"]
 
 
-def html_lang(code: str | None) -> str | None:
+def _html_lang(code: str | None) -> str | None:
     """The tag that makes a browser choose the right glyphs for a language."""
     return {"zh": "zh-Hans", "en": "en"}.get(code or "")
 
@@ -176,7 +175,7 @@ def _chips(example: Segmentation, say: Writer) -> Html:
     note = say("tokens_in_text", tokens=say.integer(len(example.tokens)), characters=say.integer(len(example.text)))
     return join(
         (
-            element("p", join(_chip(token) for token in example.tokens), cls="chips", lang=html_lang(example.lang)),
+            element("p", join(_chip(token) for token in example.tokens), cls="chips", lang=_html_lang(example.lang)),
             element("p", f"{say.language_name(example.lang or '')} · {note}", cls="chipnote"),
         )
     )
@@ -226,8 +225,9 @@ def _curves(metrics: Metrics, say: Writer) -> Html:
         value_text=say.number,
         tip_head=head,
     )
+    speed_name = say("speed_smooth") if len(metrics.tokens_per_s) > _FEW else say("each_step")
     speed = line_plot(
-        measured(say("speed_smooth"), metrics.tokens_per_s, "c-speed"),
+        measured(speed_name, metrics.tokens_per_s, "c-speed"),
         title=say("speed"), x_label=say("step"), x_text=say.integer, y_text=_tick_short, value_text=say.integer,
         tip_head=head, from_zero=True, size="low",
     )  # fmt: skip
@@ -304,48 +304,3 @@ def _difference(value: float, xz: float | None, say: Writer) -> str:
         return "–"
     share = value / xz - 1
     return "" if abs(share) < 5e-4 else ("+" if share > 0 else "−") + say.percent(abs(share))
-
-
-def samples_section(record: RunRecord, say: Writer) -> Html:
-    """What the model wrote, grouped by prompt, by rising temperature."""
-    if not record.samples:
-        return nothing(say)
-    order = {prompt: i for i, prompt in reversed(list(enumerate(sample.prompt for sample in record.samples)))}
-    ordered = sorted(record.samples, key=lambda sample: (order[sample.prompt], sample.temperature or 0.0))
-    parts: list[Html] = [element("p", say("samples_lead"), cls="soft")]
-    for _, group in groupby(ordered, key=lambda sample: sample.prompt):
-        parts += [_sample(sample, say) for sample in group]
-    return join(parts)
-
-
-def _sample(sample: Sample, say: Writer) -> Html:
-    meta = []
-    if sample.temperature is not None:
-        meta.append(say("greedy") if sample.temperature == 0 else say("temperature", t=f"{sample.temperature:g}"))
-    meta += [f"top-p {sample.top_p:g}"] if sample.top_p is not None else []
-    meta += [f"top-k {sample.top_k}"] if sample.top_k else []
-    meta += [say("seed", seed=sample.seed)] if sample.seed is not None and sample.temperature != 0 else []
-    whole = sample.prompt + sample.text
-    return element(
-        "div",
-        element("p", " · ".join(meta), cls="meta"),
-        element(
-            "p",
-            element("b", sample.prompt) if sample.prompt else None,
-            sample.text,
-            cls="text code" if looks_like_code(whole) else "text",
-            lang="zh-Hans" if re.search(r"[\u4e00-\u9fff]", whole) else None,
-            dir="auto",
-            tabindex="0",
-        ),
-        cls="sample",
-    )
-
-
-def looks_like_code(text: str) -> bool:
-    """Whether a text wants fixed-width letters: a quarter of its lines are indented or read like statements."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    pattern = re.compile(
-        r"( {4}|\t)|\s*(def|class|import|from|return|if|for|while|elif|else|try|except|with)\b.*[:(.]|\s*\w+ = "
-    )
-    return len(lines) > 1 and sum(1 for line in lines if pattern.match(line)) >= len(lines) / 4

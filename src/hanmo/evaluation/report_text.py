@@ -187,7 +187,7 @@ _REASONS_ZH = {
 """Reasons that the corpus builder gives most; the others stay as they are."""
 
 _BIG = {
-    "en": ((1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1e3, " thousand")),
+    "en": ((1e12, " trillion"), (1e9, " billion"), (1e6, " million")),
     "zh": ((1e12, " 万亿"), (1e8, " 亿"), (1e4, " 万")),
 }
 

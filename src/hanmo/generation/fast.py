@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hanmo.core.errors import ModelError
+from hanmo.core.progress import say
 from hanmo.generation.layout import BYTES_PER_STEP, CHUNK, LINE, Plan, Room, Weights
 from hanmo.generation.packing import packed_weights
 
@@ -36,7 +37,7 @@ class FastRow:
         n_draft: tokens guessed ahead by the draft weights; 0 computes each token by the exact weights alone.
         n_threads: threads that share each token; as many as torch uses if None.
         """
-        from hanmo.generation.kernels import advance
+        from hanmo.generation.kernels import advance, is_compiled
 
         vocab_size = len(model.head_weight)
         if not all(0 <= token < vocab_size for token in prompt):
@@ -45,6 +46,8 @@ class FastRow:
                 f"token id {bad} is outside the vocabulary of {vocab_size}",
                 remedy="Encode the text with the tokenizer that belongs to this model.",
             )
+        if not is_compiled():
+            say("Compiling the decoding kernels: some 10 seconds, once on this machine ...")
         self._advance = advance
         packed = packed_weights(model)
         self._weights = (packed.plan, packed.exact, packed.draft)

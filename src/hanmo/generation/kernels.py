@@ -21,7 +21,7 @@ from hanmo.generation.lanes import atomic_add, atomic_load, multiply_bytes, mult
 from hanmo.generation.layout import CHUNK, LINE, Plan, Room, Weights
 from hanmo.generation.pointwise import FASTMATH, INNER, activate, exp, norm, split
 
-__all__ = ["advance"]
+__all__ = ["advance", "is_compiled"]
 
 njit: Any = numba.njit
 
@@ -292,3 +292,9 @@ try:
 except RuntimeError as error:  # nowhere to write: neither beside the sources nor in the user's cache folder
     _log.warning("the decoding kernels are compiled anew in every process (%s); set NUMBA_CACHE_DIR", error)
     advance = _compiled(_digest, cache=False)
+
+
+def is_compiled() -> bool:
+    """Whether the kernels are ready, or probably lie compiled on disk: if not, the first call takes seconds."""
+    line = advance.py_func.__code__.co_firstlineno
+    return bool(advance.signatures) or any(Path(advance.stats.cache_path or ".").glob(f"*advance-{line}.*.nbi"))

@@ -83,7 +83,8 @@ def _layers_reason(stack: Stack) -> str | None:
         attention, feedforward = layer.attention, layer.feedforward
         if type(attention) is not PreNorm or type(feedforward) is not PreNorm:
             return "its norms do not come first"
-        a, f = attention.inner, feedforward.inner
+        a: Any = attention.inner
+        f: Any = feedforward.inner
         if type(a) is not SelfAttention or type(f) not in (FeedForward, GatedFeedForward):
             return "a layer has an attention or feed-forward of another kind"
         linear = [a.qkv, a.out, f.out, f.gate_up if isinstance(f, GatedFeedForward) else f.up]

@@ -58,7 +58,11 @@ class Findings:
             missing = [name for name, present in libraries.items() if not present]
             state = "complete" if not missing else f"missing {', '.join(missing)}; pip install 'hanmo[{extra}]'"
             lines.append(f"  {extra:<14} {state}")
-        lines += ["", "Recommendations", *(f"  - {text}" for text in self.recommendations or ["none: this machine is well set up"])]
+        lines += [
+            "",
+            "Recommendations",
+            *(f"  - {text}" for text in self.recommendations or ["none: this machine is well set up"]),
+        ]
         return "\n".join(lines)
 
 

@@ -48,13 +48,18 @@ def describe_plan(recipe: PretrainRecipe) -> str:
         )  # fmt: skip
         ids = open_shards(work / "shards")
         n_tokens = len(ids)
-        blocks = TokenBlocks(ids, block_len=recipe.model.max_len, batch_size=recipe.batches.batch_size, seed=recipe.seed)
+        blocks = TokenBlocks(
+            ids, block_len=recipe.model.max_len, batch_size=recipe.batches.batch_size, seed=recipe.seed
+        )
         batch = blocks.next()
         del ids, blocks
     model = build_model(recipe, tokenizer.vocab_size, tokenizer.eos_id)
     n_parameters = sum(parameter.numel() for parameter in model.parameters())
     inputs, labels = batch["input_ids"][0, :_EXAMPLE_TOKENS].tolist(), batch["labels"][0, :_EXAMPLE_TOKENS].tolist()
-    rows = [f"  {_piece(tokenizer, token):<24} -> {_piece(tokenizer, label)}" for token, label in zip(inputs, labels, strict=True)]
+    rows = [
+        f"  {_piece(tokenizer, token):<24} -> {_piece(tokenizer, label)}"
+        for token, label in zip(inputs, labels, strict=True)
+    ]
     length = f"{recipe.training.minutes:g} minutes" if recipe.training.minutes else f"{recipe.training.n_steps:,} steps"
     memory = training_memory_bytes(n_parameters, recipe, tokenizer.vocab_size)
     return "\n".join(

@@ -6,6 +6,7 @@ interrupted takes up again at the first stage whose result is not there.
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hanmo.core.errors import ConfigError, HanmoError
+from hanmo.core.errors import ConfigError, HanmoError, storage_error
 from hanmo.core.files import sha256_file, sha256_text, write_json, write_text
 from hanmo.core.machine import EnergyMeter, describe_machine
 from hanmo.core.progress import progress, say
@@ -23,7 +24,7 @@ from hanmo.core.settings import Settings
 from hanmo.core.toml import to_toml
 from hanmo.stories.evaluate import evaluate_run, write_samples
 from hanmo.stories.recipe import PretrainRecipe
-from hanmo.stories.result import PretrainResult, recorded_result
+from hanmo.stories.result import PretrainResult, example_prompt, recorded_result
 from hanmo.stories.versions import library_versions
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 __all__ = ["PretrainResult", "build_model", "pretrain"]
 
 ResultT = TypeVar("ResultT")
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""The disk is at fault wherever these come from, be it a library's own temporary file."""
 
 
 def pretrain(
@@ -66,11 +70,15 @@ def pretrain(
         return story.tell()
     except KeyboardInterrupt:
         story.close("interrupted", None)
-        say(f"Interrupted. Finished stages are in {run.path}; go on with the same command and --out {run.path} --resume.")
+        say(
+            f"Interrupted. Finished stages are in {run.path}; go on with the same command and --out {run.path} --resume."
+        )
         raise
     except Exception as error:  # one of ours or not: the record says why, and the caller sees the error itself
+        if isinstance(error, OSError) and not isinstance(error, HanmoError) and error.errno in _NO_ROOM:
+            error = storage_error(error, error.filename or run.path)
         story.close("failed", str(error) or type(error).__name__)
-        raise
+        raise error
 
 
 def build_model(recipe: PretrainRecipe, vocab_size: int, eos_id: int | None) -> CausalLM:
@@ -139,6 +147,7 @@ class _Story:
             run=self.run.path, status=fitted.status, stopped_by=fitted.stopped_by,
             seconds=self._seconds(), parameters=parameters,
             n_tokens=fitted.n_tokens, tokens_per_s=self.run.read()["training"]["tokens_per_s"], evaluation=evaluation,
+            prompt=example_prompt(self.run) if evaluation else "",
         )  # fmt: skip
 
     def close(self, status: str, error: str | None) -> None:
@@ -201,7 +210,9 @@ class _Story:
 
         def evaluate(trained: Any) -> dict[str, float]:
             return evaluate_blocks(
-                trained, TokenBlocks.sequential(glance, block_len=length, batch_size=recipe.batches.batch_size), n_bytes=n_bytes
+                trained,
+                TokenBlocks.sequential(glance, block_len=length, batch_size=recipe.batches.batch_size),
+                n_bytes=n_bytes,
             )
 
         compute, config = choose_compute(pick_device(recipe.device)), model.config
@@ -211,7 +222,9 @@ class _Story:
             "tokenizer": tokenizer.sha256,
             "model": sha256_text(config.model_dump_json()),
         }
-        say(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(train_ids):,} training tokens, on {compute.device}")
+        say(
+            f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(train_ids):,} training tokens, on {compute.device}"
+        )
         fitted = fit(
             model, loss=causal_lm_loss, batches=batches, settings=recipe.training, run=self.run, evaluate=evaluate,
             identity=identity, compute=compute, resume=self.resume and self.run.checkpoints.exists(),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from hanmo.core.settings import Settings
 from hanmo.corpora.build import CorpusSettings
@@ -20,11 +20,12 @@ class CorpusSection(CorpusSettings):
     source: str = "stdlib"
     """A folder or file of the user's, or "stdlib": the running Python's own standard library."""
 
-    @model_validator(mode="after")
-    def _source_exists(self) -> CorpusSection:
-        if self.source != "stdlib" and not Path(self.source).exists():
-            raise ValueError(f"source {self.source!r} does not exist; give a folder, a file, or \"stdlib\"")
-        return self
+    @field_validator("source")
+    @classmethod
+    def _source_exists(cls, source: str) -> str:
+        if source != "stdlib" and not os.path.exists(source):
+            raise ValueError('does not exist; give a folder, a file, or "stdlib"')
+        return source
 
 
 class TokenizerSection(Settings):
@@ -57,14 +58,16 @@ class ModelSection(Settings):
     @model_validator(mode="after")
     def _heads_divide(self) -> ModelSection:
         if self.d_model % self.n_heads:
-            raise ValueError(f"d_model = {self.d_model} is not a multiple of n_heads = {self.n_heads}; change one of them")
+            raise ValueError(
+                f"d_model = {self.d_model} is not a multiple of n_heads = {self.n_heads}; change one of them"
+            )
         if self.n_kv_heads is not None:
             if self.family == "gpt2" and self.n_kv_heads != self.n_heads:
-                raise ValueError("n_kv_heads has no meaning for family = \"gpt2\"; leave it out or use \"llama\"")
+                raise ValueError('n_kv_heads has no meaning for family = "gpt2"; leave it out or use "llama"')
             if self.n_heads % self.n_kv_heads:
                 raise ValueError(f"n_heads = {self.n_heads} is not a multiple of n_kv_heads = {self.n_kv_heads}")
         if self.family == "llama" and self.dropout:
-            raise ValueError("the llama family has no dropout; set dropout to 0 or use family = \"gpt2\"")
+            raise ValueError('the llama family has no dropout; set dropout to 0 or use family = "gpt2"')
         if self.family == "llama" and (self.d_model // self.n_heads) % 2:
             raise ValueError(f"rotary positions need an even head width, got {self.d_model // self.n_heads}")
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from hanmo.core.files import read_json
 from hanmo.core.progress import format_duration
 from hanmo.core.runs import RunFolder
 
-__all__ = ["PretrainResult", "recorded_result"]
+__all__ = ["PretrainResult", "example_prompt", "recorded_result"]
 
 _FILES = (
     "evaluation.json", "samples.json", "recipe.toml", "report.html",
@@ -37,6 +38,8 @@ class PretrainResult:
     """Mean speed of the training steps of the last session that did any."""
     evaluation: dict[str, Any] = field(default_factory=dict)
     """Contents of evaluation.json; empty if the run was stopped."""
+    prompt: str = ""
+    """A beginning that fits the corpus, to try the model on."""
 
     @property
     def model(self) -> Path:
@@ -69,8 +72,8 @@ class PretrainResult:
                 f"  model    {self.model}",
                 "",
                 "Go on with:",
-                f"  hanmo generate {self.model} 'import '",
-                f"  hanmo chat {self.model}",
+                f"  hanmo generate {shlex.quote(str(self.model))} {shlex.quote(self.prompt)}",
+                f"  hanmo chat {shlex.quote(str(self.model))}",
                 "  hanmo quickstart --corpus my_folder",
             ]
         )
@@ -95,4 +98,11 @@ def recorded_result(run: RunFolder) -> PretrainResult | None:
         n_tokens=training["tokens"],
         tokens_per_s=training["tokens_per_s"],
         evaluation=read_json(run.path / "evaluation.json"),
+        prompt=example_prompt(run),
     )
+
+
+def example_prompt(run: RunFolder) -> str:
+    """The first line of the first sample's prompt; "" where there are no samples."""
+    samples = read_json(run.path / "samples.json")
+    return samples[0]["prompt"].strip().partition("\n")[0] if samples else ""

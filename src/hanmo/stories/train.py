@@ -63,12 +63,16 @@ def open_run(path: Path, recipe: PretrainRecipe, *, resume: bool, overwrite: boo
         if path.exists():
             sweep_orphans(path)
         if path.exists() and any(path.iterdir()) and not (path / "run.json").exists():
-            raise ConfigError("this folder holds something that is not a run of hanmo", where=path, remedy="Choose another --out.")
+            raise ConfigError(
+                "this folder holds something that is not a run of hanmo", where=path, remedy="Choose another --out."
+            )
         if overwrite and path.exists():
             source = Path(recipe.corpus.source).resolve()
             if recipe.corpus.source != "stdlib" and source.is_relative_to(path.resolve()):
                 raise ConfigError(
-                    f"--overwrite would delete the corpus {recipe.corpus.source!r}", where=path, remedy="Choose another --out."
+                    f"--overwrite would delete the corpus {recipe.corpus.source!r}",
+                    where=path,
+                    remedy="Choose another --out.",
                 )
             _empty(path)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -13,10 +14,11 @@ from torch import nn
 
 from hanmo.core.progress import say
 from hanmo.training.interfaces import Batches, Loss
+from hanmo.training.optimizer import build_optimizer
 from hanmo.training.randomness import undisturbed
 from hanmo.training.settings import TrainingSettings
 
-__all__ = ["Rehearsal", "TakeStep", "compile_loss", "fitted_steps", "rehearse", "without_trace"]
+__all__ = ["Rehearsal", "TakeStep", "compile_loss", "fitted_steps", "rehearse", "update_seconds", "without_trace"]
 
 TakeStep = Callable[[Loss], object]
 """Computes one gradient with the loss that it is given."""
@@ -29,7 +31,7 @@ _COMPILE_PAYS_AFTER = 600.0
 _COMPILE_GAIN = 0.95
 """Share of the plain step's time below which the compiled step is taken."""
 _TRAINING_SHARE = 0.95
-"""Share of the budget planned for gradients; the rest is for the optimizer, checkpoints and the log."""
+"""Share of the budget planned for steps; the rest is for checkpoints and the log."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,20 @@ def compile_loss(loss: Loss, take_step: TakeStep) -> tuple[Loss, bool]:
         say(f"torch.compile failed here ({reason}); training goes on without it")
         return loss, False
     return compiled, True
+
+
+def update_seconds(model: nn.Module, settings: TrainingSettings) -> float:
+    """Time of one update by the optimizer (Muon's is no trifle), measured on a copy of the model."""
+    twin = copy.deepcopy(model)
+    optimizer = build_optimizer(twin, settings)
+    times = []
+    for _ in range(_MEASURED_STEPS):
+        for parameter in twin.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        start = time.perf_counter()
+        optimizer.step()
+        times.append(time.perf_counter() - start)
+    return min(times)
 
 
 def fitted_steps(

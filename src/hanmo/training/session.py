@@ -27,7 +27,7 @@ from hanmo.training.interrupts import Interrupted, Interrupts
 from hanmo.training.journal import truncate_metrics
 from hanmo.training.optimizer import build_optimizer, load_optimizer_tensors, optimizer_tensors, set_learning_rate
 from hanmo.training.randomness import RandomState, undisturbed
-from hanmo.training.rehearsal import compile_loss, fitted_steps, rehearse, without_trace
+from hanmo.training.rehearsal import compile_loss, fitted_steps, rehearse, without_trace, update_seconds
 from hanmo.training.result import FitResult
 from hanmo.training.schedules import learning_rate
 from hanmo.training.settings import TrainingSettings
@@ -117,9 +117,10 @@ class Session:
                 state.n_steps = settings.n_steps
             else:
                 assert rehearsal.seconds_per_step is not None
+                seconds_per_step = rehearsal.seconds_per_step + update_seconds(self.model, settings)
                 evaluation_seconds = self._time_evaluation()
                 left = settings.minutes * 60 - (time.monotonic() - self.started)
-                state.n_steps = fitted_steps(left, rehearsal.seconds_per_step, evaluation_seconds, settings.eval_every)
+                state.n_steps = fitted_steps(left, seconds_per_step, evaluation_seconds, settings.eval_every)
         self.save()
         self.run.record(training={"n_steps": state.n_steps, "compiled": state.compiled, "bf16": state.bf16})
 
