@@ -204,8 +204,20 @@ def main() -> None:
 
 
 def _run(setting: str, folder: str, arguments: argparse.Namespace) -> dict[str, Any] | None:
-    command = [sys.executable, __file__, "--worker", setting, folder, "--steps", str(arguments.steps), "--seed", str(arguments.seed)]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"HF_HUB_OFFLINE": "1"}, check=False)
+    command = [
+        sys.executable,
+        __file__,
+        "--worker",
+        setting,
+        folder,
+        "--steps",
+        str(arguments.steps),
+        "--seed",
+        str(arguments.seed),
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {"HF_HUB_OFFLINE": "1"}, check=False
+    )
     for line in done.stdout.splitlines():
         if line.startswith("RESULT "):
             return json.loads(line.removeprefix("RESULT "))

@@ -77,7 +77,9 @@ def test_imports_go_one_way() -> None:
 def test_the_import_check_sees_a_breach(tmp_path: Path) -> None:
     (tmp_path / "nn").mkdir()
     bad = tmp_path / "nn" / "bad.py"
-    bad.write_text("def f():\n    from hanmo.models.gpt2 import gpt2\n    from hanmo.text.han import x\n    return gpt2, x\n")
+    bad.write_text(
+        "def f():\n    from hanmo.models.gpt2 import gpt2\n    from hanmo.text.han import x\n    return gpt2, x\n"
+    )
     assert len(import_order_breaches([bad], tmp_path)) == 2
 
 
@@ -99,7 +101,9 @@ def test_rivals_are_never_imported() -> None:
 
 def test_template_engine_has_one_home() -> None:
     for library, home in ONLY_HOME.items():
-        users = {str(f.relative_to(PACKAGE)) for f in FILES for _, module in _imports(f) if module.split(".")[0] == library}
+        users = {
+            str(f.relative_to(PACKAGE)) for f in FILES for _, module in _imports(f) if module.split(".")[0] == library
+        }
         assert users <= {home}
 
 
@@ -120,7 +124,8 @@ def test_nothing_unpickles() -> None:
 
 def _modules() -> list[str]:
     return [
-        ".".join(("hanmo", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__") for file in FILES
+        ".".join(("hanmo", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+        for file in FILES
     ]
 
 
@@ -151,4 +156,8 @@ def test_no_machine_paths_in_the_repository() -> None:
     folders = ("src", "tests", "docs", "recipes", "benchmarks", "scripts")
     files = [f for folder in folders for f in (ROOT / folder).rglob("*") if f.is_file() and f.suffix in kinds]
     homes = ("/ro" + "ot/", "/home" + "/")
-    assert [str(f.relative_to(ROOT)) for f in files if any(home in f.read_text(encoding="utf-8", errors="replace") for home in homes)] == []
+    assert [
+        str(f.relative_to(ROOT))
+        for f in files
+        if any(home in f.read_text(encoding="utf-8", errors="replace") for home in homes)
+    ] == []

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanmo.batches.blocks import TokenBlocks, check_ids
+from hanmo.batches.blocks import IGNORED, TokenBlocks, check_ids
 from hanmo.core.errors import ConfigError, DataError, TrainingError
 from hanmo.tokenizers.bpe import train_bpe
 
@@ -147,3 +147,28 @@ def test_memory_map_of_chinese_and_english_text(tmp_path):
     for _ in range(10):
         for row in blocks.next()["input_ids"].tolist():
             assert b"".join(tokenizer.token_bytes(i) for i in row) in whole
+
+
+@pytest.mark.parametrize(
+    ("n", "block_len", "stride"), [(2, 8, 4), (9, 8, 4), (10, 8, 3), (101, 8, 4), (100, 7, 1), (64, 16, 16)]
+)
+def test_overlapping_windows_score_every_token_once_and_with_context(n, block_len, stride):
+    ids = np.arange(n) + 5
+    seen = []
+    for batch in TokenBlocks.sequential(ids, block_len=block_len, batch_size=3, stride=stride):
+        for inputs, labels in zip(batch["input_ids"].tolist(), batch["labels"].tolist(), strict=True):
+            for place, label in enumerate(labels):
+                if label == IGNORED:
+                    continue
+                seen.append(label)
+                assert inputs[place] == label - 1
+                # everything before it in the window is the text before it, and there is enough of it
+                assert inputs[: place + 1] == list(range(label - 1 - place, label))
+                assert place + 1 > block_len - stride or label - 5 <= block_len
+    assert seen == ids[1:].tolist()
+
+
+@pytest.mark.parametrize("stride", [0, 9])
+def test_a_stride_outside_the_window_is_refused(stride):
+    with pytest.raises(ConfigError, match="stride"):
+        TokenBlocks.sequential(np.arange(50), block_len=8, batch_size=2, stride=stride)

@@ -43,8 +43,14 @@ def test_orthogonalize_flattens_the_singular_values_and_keeps_the_directions(sha
 def test_hidden_matrices_leave_out_embeddings_and_heads():
     tied, untied = gpt2(CONFIG), gpt2(CONFIG.model_copy(update={"tie_embeddings": False}))
     for model in (tied, untied):
-        names = {name for name, p in trained_parameters(model).items() if id(p) in {id(m.weight) for m in hidden_matrices(model)}}
-        assert all(name.startswith("stack.layers.") and p.dim() == 2 for name, p in model.named_parameters() if name in names)
+        names = {
+            name
+            for name, p in trained_parameters(model).items()
+            if id(p) in {id(m.weight) for m in hidden_matrices(model)}
+        }
+        assert all(
+            name.startswith("stack.layers.") and p.dim() == 2 for name, p in model.named_parameters() if name in names
+        )
         assert len(names) == 4 * CONFIG.n_layers
     grouped = llama(LlamaConfig(vocab_size=61, max_len=16, d_model=24, n_layers=1, n_heads=3, n_kv_heads=1, d_ff=40))
     assert [m.parts for m in hidden_matrices(grouped)] == [(24, 8, 8), (24,), (40, 40), (24,)]
@@ -121,4 +127,3 @@ def test_learning_rates_follow_one_schedule():
     set_learning_rate(optimizer, SETTINGS.lr / 2, SETTINGS)
     rates = {group["muon"]: group["lr"] for group in optimizer.param_groups}
     assert rates == {True: pytest.approx(SETTINGS.muon_lr / 2), False: pytest.approx(SETTINGS.lr / 2)}
-

@@ -140,41 +140,52 @@ class TokenBlocks:
         return phase + self._block_len * draw.permutation(n_blocks)
 
     @staticmethod
-    def sequential(ids: np.ndarray, *, block_len: int, batch_size: int) -> Iterator[dict[str, Tensor]]:
+    def sequential(
+        ids: np.ndarray, *, block_len: int, batch_size: int, stride: int | None = None
+    ) -> Iterator[dict[str, Tensor]]:
         """Go through a held-out array once, in order: every token but the first is a label exactly once.
 
-        Neighbouring blocks share one token, the last label of one and first input of the next. The last row is
-        filled up with its last input and label -100; the last batch may have fewer rows.
+        Windows begin `stride` tokens apart and score only what no window before them has scored, so that with
+        `stride` < `block_len` a token sees at least block_len - stride tokens before it (but for the first window).
+        The last row is filled up with its last input and label -100; the last batch may have fewer rows.
 
         Args:
             ids: token ids, (N,), N >= 2. To have the first token of a text scored too, put the end-of-text
                 token before it.
+            block_len: tokens of input per row, T.
+            batch_size: rows per batch, B.
+            stride: tokens from one window to the next, 1 to block_len; block_len (no overlap) unless given.
 
         Yields:
             `input_ids` and `labels`, both (<= B, T) int64.
 
         Raises:
+            ConfigError: if a size is impossible.
             DataError: if there is no token to predict.
         """
         _check(ids, block_len, batch_size)
+        stride = block_len if stride is None else stride
+        if not 1 <= stride <= block_len:
+            raise ConfigError(f"stride must be between 1 and block_len {block_len}, got {stride}", where="stride")
         if len(ids) < 2:
             raise DataError(f"{len(ids)} tokens leave none to predict", where="held-out array", remedy="Add text.")
-        return _in_order(ids, block_len, batch_size)
+        return _in_order(ids, block_len, batch_size, stride)
 
 
-def _in_order(ids: np.ndarray, block_len: int, batch_size: int) -> Iterator[dict[str, Tensor]]:
+def _in_order(ids: np.ndarray, block_len: int, batch_size: int, stride: int) -> Iterator[dict[str, Tensor]]:
     n_labels = len(ids) - 1
-    span = block_len * batch_size
-    for start in range(0, n_labels, span):
-        chunk = np.asarray(ids[start : start + span + 1]).astype(np.int64)
-        n_rows = -(-(len(chunk) - 1) // block_len)
-        inputs = np.full(n_rows * block_len, chunk[-2], np.int64)
-        labels = np.full(n_rows * block_len, IGNORED, np.int64)
-        inputs[: len(chunk) - 1], labels[: len(chunk) - 1] = chunk[:-1], chunk[1:]
-        yield {
-            "input_ids": torch.from_numpy(inputs.reshape(n_rows, block_len)),
-            "labels": torch.from_numpy(labels.reshape(n_rows, block_len)),
-        }
+    starts = range(0, max(n_labels - block_len + stride, 1), stride)
+    for first in range(0, len(starts), batch_size):
+        rows = starts[first : first + batch_size]
+        inputs = np.empty((len(rows), block_len), np.int64)
+        labels = np.full((len(rows), block_len), IGNORED, np.int64)
+        for row, start in enumerate(rows):
+            window = np.asarray(ids[start : start + block_len + 1]).astype(np.int64)
+            length = len(window) - 1
+            inputs[row, :length], inputs[row, length:] = window[:-1], window[-2]
+            scored = block_len - stride if start else 0
+            labels[row, scored:length] = window[scored + 1 :]
+        yield {"input_ids": torch.from_numpy(inputs), "labels": torch.from_numpy(labels)}
 
 
 def _check(ids: np.ndarray, block_len: int, batch_size: int) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Literal, cast
 
-from hanmo.core.errors import DataError, storage_error
+from hanmo.core.errors import DataError, HanmoError, storage_error
 from hanmo.core.files import sha256_file, write_atomic, write_json
 from hanmo.core.progress import progress
 from hanmo.corpora.cleaning import clean
@@ -60,11 +60,16 @@ def build_corpus(
         spool = cast("IO[bytes]", tempfile.TemporaryFile(dir=out))  # noqa: SIM115 - closed by the with below
     except OSError as error:
         raise storage_error(error, out) from error
-    with spool:
-        build.spool = _Spool(spool, out)
-        build.collect(files, read_topics() if is_stdlib else ())
-        split = build.split()
-        return build.write(out, split, started)
+    try:
+        with spool:
+            build.spool = _Spool(spool, out)
+            build.collect(files, read_topics() if is_stdlib else ())
+            split = build.split()
+            return build.write(out, split, started)
+    except HanmoError:
+        raise
+    except OSError as error:  # closing flushes what a full disk refused
+        raise storage_error(error, out) from error
 
 
 class _Spool:

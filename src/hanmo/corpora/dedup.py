@@ -23,7 +23,7 @@ import numpy as np
 
 from hanmo.text.han import code_points
 
-__all__ = ["MIN_TOKENS", "NearDuplicates", "exact_key", "jaccard", "shingles"]
+__all__ = ["MIN_TOKENS", "NearDuplicates", "exact_key", "jaccard", "shingles", "signature"]
 
 MIN_TOKENS = 20
 """Shorter texts take part in exact comparison only."""

@@ -114,7 +114,9 @@ def _document_of(line: bytes, where: str) -> Document:
     if not isinstance(row, dict) or not isinstance(row.get("text"), str):
         found = f"found keys {sorted(row)[:8]}" if isinstance(row, dict) else f"found {type(row).__name__}"
         raise FormatError(
-            f"'text' is missing or no string; {found}", where=where, remedy="Convert it: hanmo.corpora.build.build_corpus reads other keys (text_key)."
+            f"'text' is missing or no string; {found}",
+            where=where,
+            remedy="Convert it: hanmo.corpora.build.build_corpus reads other keys (text_key).",
         )
     name = str(row.get("id", where))
     meta = row.get("meta")

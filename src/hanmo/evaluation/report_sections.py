@@ -292,6 +292,7 @@ def evaluation_section(record: RunRecord, say: Writer) -> Html:
             (say("eval_loss"), None if heldout.loss is None else say.number(heldout.loss, 4)),
             (say("eval_perplexity"), None if heldout.perplexity is None else say.number(heldout.perplexity, 4)),
             (say("eval_tokens"), None if heldout.tokens is None else say.integer(heldout.tokens)),
+            (say("eval_window"), None if heldout.stride is None else f"{heldout.window} / {heldout.stride}"),
         ]
     )
     if figures is not None:

@@ -108,6 +108,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "eval_loss": ("Loss, nats per token", "损失（nat / 词元）"),
     "eval_perplexity": ("Perplexity per token", "词元困惑度"),
     "eval_tokens": ("Tokens scored", "评测词元数"),
+    "eval_window": ("Window and stride, tokens", "窗口与步长（词元）"),
     "eval_note": ("xz and gzip compress the held-out text alone, as the commands do, and store all they need to unpack it. The order-0 model knows how often each token occurs in the training text and nothing else. The size of the model itself is not counted.", "xz 和 gzip 与命令行用法一致，只压缩留出文本本身，解压所需的信息都计算在内。零阶模型只知道每个词元在训练集里的频率。模型自身的体积不计入。"),
     # samples
     "samples": ("Samples", "生成样例"),

@@ -153,6 +153,10 @@ class Heldout(_Record):
     perplexity: float | None = None
     tokens: int | None = None
     bytes: int | None = None
+    window: int | None = None
+    """Tokens that the model sees at a time."""
+    stride: int | None = None
+    """Tokens from one window to the next; a token has at least window - stride before it."""
 
 
 class Evaluation(_Record):

@@ -23,7 +23,8 @@ def evaluate_run(run: Path, model: CausalLM, tokenizer: Tokenizer, recipe: Pretr
 
     All four see the same bytes: the held-out documents, each ended by the end-of-text mark for the token models
     and by a line feed for the compressors. The model's figure counts the bytes of the documents only, so the marks
-    it must predict besides are to its disadvantage, not to its advantage.
+    it must predict besides are to its disadvantage, not to its advantage. It reads in windows of its context, half a
+    window apart, so that a token has at least half a window before it (a compressor has all that came before).
     """
     import numpy as np
 
@@ -37,7 +38,8 @@ def evaluate_run(run: Path, model: CausalLM, tokenizer: Tokenizer, recipe: Pretr
     n_bytes = read_shard_report(run / "shards" / "heldout").n_bytes
     # the end-of-text mark in front gives the first token a context, so every held-out token is scored
     scored = np.concatenate([np.array([tokenizer.eos_id], heldout_ids.dtype), heldout_ids])
-    blocks = TokenBlocks.sequential(scored, block_len=length, batch_size=batch_size)
+    stride = length // 2
+    blocks = TokenBlocks.sequential(scored, block_len=length, batch_size=2 * batch_size, stride=stride)
     with progress("Evaluate", total=len(heldout_ids), unit="tokens") as bar:
 
         def watched() -> Any:
@@ -52,7 +54,7 @@ def evaluate_run(run: Path, model: CausalLM, tokenizer: Tokenizer, recipe: Pretr
         "gzip": compressor_bits_per_byte(text, method="gzip"),
         "order0": order0_bits_per_byte(train_ids, heldout_ids, vocab_size=tokenizer.vocab_size, n_bytes=n_bytes),
     }
-    return {"heldout": heldout | {"bytes": n_bytes}, "baselines": baselines}
+    return {"heldout": heldout | {"bytes": n_bytes, "window": length, "stride": stride}, "baselines": baselines}
 
 
 def write_samples(run: Path, recipe: PretrainRecipe) -> None:

@@ -16,12 +16,26 @@ from hanmo.stories.train import open_run
 __all__ = ["quickstart", "quickstart_recipe"]
 
 _SIZES: tuple[tuple[float, dict[str, Any]], ...] = (
-    (1.0, {"n_layers": 2, "d_model": 64, "n_heads": 2, "vocab_size": 1024, "max_len": 128, "batch_size": 16, "lr": 6e-3}),
-    (8.0, {"n_layers": 4, "d_model": 128, "n_heads": 4, "vocab_size": 2048, "max_len": 256, "batch_size": 8, "lr": 4e-3}),
-    (40.0, {"n_layers": 4, "d_model": 256, "n_heads": 4, "vocab_size": 4096, "max_len": 256, "batch_size": 8, "lr": 2e-3}),
-    (float("inf"), {"n_layers": 6, "d_model": 384, "n_heads": 6, "vocab_size": 8192, "max_len": 256, "batch_size": 16, "lr": 1e-3}),
+    (
+        1.0,
+        {"n_layers": 2, "d_model": 64, "n_heads": 2, "vocab_size": 1024, "max_len": 128, "batch_size": 4, "lr": 6e-3},
+    ),
+    (
+        6.0,
+        {"n_layers": 3, "d_model": 128, "n_heads": 4, "vocab_size": 2048, "max_len": 128, "batch_size": 4, "lr": 4e-3},
+    ),
+    (
+        40.0,
+        {"n_layers": 4, "d_model": 192, "n_heads": 3, "vocab_size": 4096, "max_len": 256, "batch_size": 4, "lr": 3e-3},
+    ),
+    (
+        float("inf"),
+        {"n_layers": 6, "d_model": 384, "n_heads": 6, "vocab_size": 8192, "max_len": 256, "batch_size": 8, "lr": 1e-3},
+    ),
 )
 """Longest budget in minutes → size; measured on 2 cores (docs/design-notes.md)."""
+
+_MUON_LR = 0.01
 
 
 def quickstart_recipe(
@@ -47,7 +61,10 @@ def quickstart_recipe(
         "tokenizer": {"vocab_size": size["vocab_size"]},
         "model": {"family": family} | {key: size[key] for key in ("n_layers", "d_model", "n_heads", "max_len")},
         "batches": {"batch_size": size["batch_size"]},
-        "training": {"minutes": minutes, "lr": size["lr"], "seed": seed, "eval_every": 200},
+        "training": {
+            "minutes": minutes, "optimizer": "muon", "lr": size["lr"], "muon_lr": _MUON_LR, "seed": seed, "eval_every": 500,
+            "schedule": {"kind": "wsd", "decay_fraction": 0.5, "final_fraction": 0.02},
+        },
     }  # fmt: skip
     return check_settings(PretrainRecipe, values)
 

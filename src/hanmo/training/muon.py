@@ -62,12 +62,17 @@ def orthogonalize(matrices: Tensor) -> Tensor:
     """
     a, b, c = _COEFFICIENTS
     tall = matrices.shape[-2] > matrices.shape[-1]
-    x = matrices.mT if tall else matrices
+    x = (
+        (matrices.mT if tall else matrices).flatten(0, -3)
+        if matrices.dim() > 2
+        else (matrices.mT if tall else matrices)[None]
+    )
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + _TINY)  # spectral norm <= Frobenius norm = 1
     for _ in range(_STEPS):
         gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if tall else x
+        # a x + (b gram + c gram²) x, sums folded into the products
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x.mT if tall else x).reshape(matrices.shape)
 
 
 class Muon(torch.optim.AdamW):

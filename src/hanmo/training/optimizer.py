@@ -59,7 +59,9 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float, settings: T
         group["lr"] = rate * settings.muon_lr / settings.lr if group.get("muon") else rate
 
 
-def _adamw_groups(model: nn.Module, settings: TrainingSettings, without: Set[int] = frozenset()) -> list[dict[str, Any]]:
+def _adamw_groups(
+    model: nn.Module, settings: TrainingSettings, without: Set[int] = frozenset()
+) -> list[dict[str, Any]]:
     parameters = [parameter for parameter in trained_parameters(model).values() if id(parameter) not in without]
     matrices = [parameter for parameter in parameters if parameter.dim() >= 2]
     vectors = [parameter for parameter in parameters if parameter.dim() < 2]

@@ -27,7 +27,7 @@ from hanmo.training.interrupts import Interrupted, Interrupts
 from hanmo.training.journal import truncate_metrics
 from hanmo.training.optimizer import build_optimizer, load_optimizer_tensors, optimizer_tensors, set_learning_rate
 from hanmo.training.randomness import RandomState, undisturbed
-from hanmo.training.rehearsal import compile_loss, fitted_steps, rehearse, without_trace, update_seconds
+from hanmo.training.rehearsal import compile_loss, fitted_steps, rehearse, update_seconds, without_trace
 from hanmo.training.result import FitResult
 from hanmo.training.schedules import learning_rate
 from hanmo.training.settings import TrainingSettings
