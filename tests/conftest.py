@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+import tiny_run
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -19,6 +22,12 @@ def data_root() -> Path:
     if not root:
         pytest.skip("HANMO_DATA is not set: no real data sets here (docs/data.md says where they come from)")
     return Path(root)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> ModuleType:
+    """tests/tiny_run.py: makes a corpus and a run of seconds."""
+    return tiny_run
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,7 +18,6 @@ import ast
 import contextlib
 import doctest
 import importlib
-import importlib.util
 import io
 import itertools
 import re
@@ -118,22 +117,13 @@ def read_commands(block: Block) -> list[tuple[str, str]]:
     return found
 
 
-def _tiny_run() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("hanmo_tiny_run", Path(__file__).with_name("tiny_run.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workshop(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as the pages assume it: a finished run in runs/quickstart, a folder of documents, the recipes."""
     from hanmo.core.progress import set_quiet
 
     set_quiet(True)
-    folder, tiny = tmp_path_factory.mktemp("workshop"), _tiny_run()
+    folder = tmp_path_factory.mktemp("workshop")
     for name in ("my_folder", "我的文档"):
         tiny.make_tiny_corpus(folder / name)
         (folder / name / "scan.pdf").write_bytes(b"%PDF-1.4")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import shutil
 import sys
@@ -48,17 +47,6 @@ def hanmo(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
         return Outcome(code, captured.out, captured.err)
 
     return run
-
-
-@pytest.fixture(scope="session")
-def tiny() -> ModuleType:
-    """tests/tiny_run.py."""
-    spec = importlib.util.spec_from_file_location("cli_tiny_run", Path(__file__).parents[1] / "tiny_run.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,12 @@ import gzip
 import json
 import os
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hanmo.core.errors import DataError, StorageError
 from hanmo.core.files import sha256_file
-from hanmo.core.progress import is_quiet, set_quiet
 from hanmo.corpora import build as build_module
 from hanmo.corpora.build import build_corpus
 from hanmo.corpora.dedup import exact_key, jaccard, shingles
@@ -45,14 +43,6 @@ WORDS = [
     "winter",
 ]
 SETTINGS = CorpusSettings(min_chars=1000)
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    before = is_quiet()
-    set_quiet(True)
-    yield
-    set_quiet(before)
 
 
 def chinese(seed: int, n: int = 120) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import select
@@ -18,17 +17,6 @@ import pytest
 
 from hanmo.core.toml import to_toml
 from hanmo.stories.result import PretrainResult
-
-
-@pytest.fixture(scope="session")
-def tiny() -> ModuleType:
-    """tests/tiny_run.py."""
-    spec = importlib.util.spec_from_file_location("stories_tiny_run", Path(__file__).parents[1] / "tiny_run.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")

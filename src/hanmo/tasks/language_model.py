@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,64 +20,17 @@ from hanmo.generation.decoding import decode
 from hanmo.generation.settings import GenerationSettings
 from hanmo.models.causal_lm import CausalLM
 from hanmo.models.directory import read_eos_ids, read_model, write_model
+from hanmo.tasks.score import Score
 from hanmo.tokenizers.chat import chat_ids
 from hanmo.tokenizers.streaming import StreamDecoder
 from hanmo.tokenizers.tokenizer import Tokenizer
 
-__all__ = ["LanguageModel", "Score", "load"]
+__all__ = ["LanguageModel", "load"]
 
 _SPARE_ROWS = 0.005
 """Share of the vocabulary by which a model may be larger than its tokenizer: sizes are often rounded up."""
 _ROWS_AT_ONCE = 16
 _SCORE_BYTES = 128 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """How probable a model finds a text."""
-
-    ids: list[int]
-    """Token ids of the text."""
-    tokens: list[str]
-    """The tokens as text; bytes of a split character show as U+FFFD."""
-    logprobs: list[float]
-    """Natural logarithm of each token's probability given those before it."""
-    n_bytes: int
-    """UTF-8 bytes of the text."""
-
-    @property
-    def n_tokens(self) -> int:
-        """Number of tokens scored: all of them."""
-        return len(self.ids)
-
-    @property
-    def nats(self) -> float:
-        """Negative log-probability of the whole text, in nats."""
-        return -math.fsum(self.logprobs)
-
-    @property
-    def bits_per_byte(self) -> float:
-        """Bits needed for each UTF-8 byte: comparable between tokenizers."""
-        return self.nats / math.log(2) / self.n_bytes
-
-    @property
-    def perplexity(self) -> float:
-        """exp(nats per token); not comparable between tokenizers. Infinite where it is too large for a float."""
-        mean = self.nats / self.n_tokens
-        return math.exp(mean) if mean < 700 else math.inf
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values."""
-        return {
-            "n_tokens": self.n_tokens,
-            "n_bytes": self.n_bytes,
-            "nats": self.nats,
-            "bits_per_byte": self.bits_per_byte,
-            "perplexity": self.perplexity if math.isfinite(self.perplexity) else None,
-            "ids": self.ids,
-            "tokens": self.tokens,
-            "logprobs": self.logprobs,
-        }
 
 
 class LanguageModel:
