@@ -24,7 +24,7 @@ test: setup
 	$(BIN)/python -m pytest -q -m "not slow and not gpu and not network" $(ARGS)
 
 test-all: setup
-	$(BIN)/python -m pytest -q -m "not network" $(ARGS)
+	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -q -m "not network" $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .

@@ -14,6 +14,11 @@ import tiny_run
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+# `make test` draws the same examples every time, so that a change fails for what it changes; `make test-all` explores
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:

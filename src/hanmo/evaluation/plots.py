@@ -66,6 +66,10 @@ def thin(points: Sequence[tuple[float, float]], limit: int = _MAX_POINTS) -> lis
     return [*kept, points[-1]] if kept[-1] != points[-1] else kept
 
 
+_TINY = 1e-100
+"""Values nearer to zero are drawn as zero: the smallest floats have no tenth and no logarithm of a power."""
+
+
 def ticks(low: float, high: float, about: int = 5, *, whole: bool = False) -> list[float]:
     """Round numbers from `low` to `high`, about `about` of them.
 
@@ -124,7 +128,8 @@ def line_plot(
         A `<figure>`; empty markup where no line has a point.
     """
     value_text, log = value_text or y_text, scale == "log"
-    drawn = [(line, [(x, y) for x, y in line.points if y > 0 or not log]) for line in lines]
+    flat = [(line, [(x, y if abs(y) >= _TINY else 0.0) for x, y in line.points]) for line in lines]
+    drawn = [(line, [(x, y) for x, y in points if y > 0 or not log]) for line, points in flat]
     drawn = [(line, points) for line, points in drawn if points]
     if not drawn:
         return Html("")
