@@ -168,3 +168,16 @@ except StorageError as error:
 def test_log_without_a_folder(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         RunFolder(tmp_path / "none").log({"step": 1})
+
+
+def test_what_a_killed_stage_left_is_swept_one_folder_down_too(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run")
+    run.record(status="running")
+    for folder in (run.path, run.path / "shards"):
+        orphan = folder / ".hanmo-tmp-0123456789ab-heldout"
+        orphan.mkdir(parents=True)
+        (orphan / "tokens.bin").write_bytes(b"half")
+    (run.path / "shards" / "train").mkdir()
+    RunFolder.create(run.path, resume=True)
+    assert not [path for path in run.path.rglob("*") if path.name.startswith(".hanmo-")]
+    assert (run.path / "shards" / "train").is_dir()

@@ -49,7 +49,9 @@ class RunFolder:
             run.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise storage_error(error, run.path) from error
-        sweep_orphans(run.path)
+        # a killed stage may have left something half-written beside its result, one folder down
+        for folder in (run.path, *(entry for entry in run.path.iterdir() if entry.is_dir())):
+            sweep_orphans(folder)
         return run
 
     def read(self) -> dict[str, Any]:
