@@ -37,7 +37,7 @@ def build(name: str, **more: Any) -> CausalLM:
         "n_heads": 6,
         "init_std": 0.2,
     } | SHAPES[name]
-    return family.build(family.config.model_validate(settings | more))
+    return family.architecture().build(family.config.model_validate(settings | more))
 
 
 @pytest.fixture(params=list(SHAPES))

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 _MAX_BYTES = 2 << 30
 """Largest model that is packed: the packed copy comes on top of the model itself."""
-_KERNEL_ACTIVATIONS = ("gelu_tanh", "silu", "relu", "gelu", "quick_gelu")
+_KERNEL_ACTIVATIONS = ("gelu_tanh", "silu", "relu", "gelu", "relu_squared", "quick_gelu")
 _LINEAR = (nn.Linear, Linear)
 
 

@@ -54,6 +54,10 @@ def activate(x: np.ndarray, kind: int) -> None:
     elif kind == 3:  # GELU
         for i in range(x.size):
             x[i] = np.float32(0.5) * x[i] * (one + np.float32(math.erf(x[i] * np.float32(0.7071067811865476))))
+    elif kind == 4:  # squared ReLU (So et al., 2021)
+        for i in range(x.size):
+            v = max(x[i], np.float32(0))
+            x[i] = v * v
     else:  # QuickGELU
         for i in range(x.size):
             x[i] = x[i] / (one + exp(np.float32(-1.702) * x[i]))

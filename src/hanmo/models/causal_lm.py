@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
+from hanmo.models.inputs import check_positions, one_input, refuse_arguments
 from hanmo.nn.cache import Cache, GrowingCache, StaticCache
 from hanmo.nn.context import Context
 from hanmo.nn.embedding import Embedding
@@ -46,14 +47,17 @@ class CausalLM(nn.Module):
         stack: Stack,
         head: nn.Linear | None,
         rotary: Rotary | None = None,
+        architecture: str,
     ):
         """Args:
         config: the settings that it was built from.
         head: projection to the vocabulary; None ties it to the token embedding (Press & Wolf, 2017).
         rotary: angles for the attention of every layer, if positions are rotary.
+        architecture: what `transformers` calls this composition.
         """
         super().__init__()
         self.config = config
+        self.architecture = architecture
         self.embedding = embedding
         self.stack = stack
         self.head = head
@@ -97,11 +101,11 @@ class CausalLM(nn.Module):
             ConfigError: for input that cannot be used: no rows, ids outside the vocabulary, too many positions, shapes
                 that do not fit each other.
         """
-        given = _one_input(input_ids, inputs_embeds)
+        given = one_input(input_ids, inputs_embeds)
         batch, length = given.shape[:2]
         offset = past_key_values.length if past_key_values is not None else 0
         if position_ids is not None:
-            position_ids = _check_positions(position_ids, batch, length)
+            position_ids = check_positions(position_ids, batch, length)
         x = self.embedding(input_ids, inputs_embeds, position_ids, offset)
         padding = padding_mask(attention_mask, batch, offset + length) if attention_mask is not None else None
         packed = None
@@ -142,11 +146,7 @@ class CausalLM(nn.Module):
         Raises:
             ConfigError: for input that cannot be used, or an argument that has no meaning here.
         """
-        for name, value in refused.items():
-            if value is not None and (name, value) not in (("return_dict", True), ("output_attentions", False)):
-                raise ConfigError(
-                    f"the argument {name!r} is not supported by this model", where=name, remedy="Leave it out."
-                )
+        refuse_arguments(refused)
         if past_key_values is None and use_cache:
             past_key_values = GrowingCache()
         elif past_key_values is not None:
@@ -183,32 +183,6 @@ class CausalLM(nn.Module):
         return chunked_cross_entropy(
             hidden[:, :-1].flatten(0, 1), self.head_weight, labels[:, 1:].flatten(), reduction="mean"
         )
-
-
-def _one_input(input_ids: Tensor | None, inputs_embeds: Tensor | None) -> Tensor:
-    if (input_ids is None) == (inputs_embeds is None):
-        raise ConfigError("give either input_ids or inputs_embeds", where="input_ids")
-    given, n_axes = (input_ids, 2) if input_ids is not None else (inputs_embeds, 3)
-    assert given is not None
-    if given.dim() != n_axes:
-        raise ConfigError(f"expected {n_axes} axes, got the shape {tuple(given.shape)}", where="input_ids")
-    if given.shape[0] == 0 or given.shape[1] == 0:
-        raise ConfigError(
-            f"nothing to do for an input of shape {tuple(given.shape)}",
-            where="input_ids",
-            remedy="Give at least one row of at least one token.",
-        )
-    return given
-
-
-def _check_positions(position_ids: Tensor, batch: int, length: int) -> Tensor:
-    if position_ids.dim() == 1:
-        position_ids = position_ids[None]
-    if position_ids.dim() != 2 or position_ids.shape[0] not in (1, batch) or position_ids.shape[1] != length:
-        raise ConfigError(
-            f"position_ids have shape {tuple(position_ids.shape)}, expected ({batch}, {length})", where="position_ids"
-        )
-    return position_ids
 
 
 def _check_cache(cache: object, use_cache: bool | None) -> None:

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hanmo.core.errors import ConfigError, FormatError, ModelError
 from hanmo.core.files import read_json, write_json
+from hanmo.core.progress import say
 from hanmo.core.settings import Settings, check_settings
-from hanmo.models.causal_lm import CausalLM
-from hanmo.models.families import FAMILIES, Family, family_of
+from hanmo.models.families import FAMILIES, family_of
+from hanmo.models.family import Architecture, Family
 from hanmo.models.weight_files import StoredTensor, list_tensors, read_tensors, write_tensors
 from hanmo.models.weights.mapping import Rule
 
 __all__ = ["read_config", "read_eos_ids", "read_model", "write_model"]
 
 _FLOATS = ("F64", "F32", "F16", "BF16")
+_TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+_MAY_START_FRESH = ("head.", "backbone.pooler.", "pooler.")
+"""Parameters that a checkpoint with another head need not have."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    family: Family
+    settings: Any
+    architecture: str
 
 
 def read_config(path: str | Path) -> Settings:
@@ -27,20 +40,32 @@ def read_config(path: str | Path) -> Settings:
     Raises:
         ModelError: if it is missing or damaged, of no known family, or has settings that are not supported.
     """
-    return _read_config(Path(path))[1]
+    return _read_config(Path(path)).settings
 
 
 def read_model(
-    path: str | Path, *, dtype: torch.dtype | None = torch.float32, device: torch.device | str = "cpu"
-) -> CausalLM:
+    path: str | Path,
+    *,
+    architecture: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+    dtype: torch.dtype | None = torch.float32,
+    device: torch.device | str = "cpu",
+) -> Any:
     """Read a model directory, in evaluation mode.
 
     Each tensor is copied out of the mapped file and let go, so that the peak of memory is the model itself.
 
     Args:
         path: folder with config.json and model.safetensors (or its shards with their index).
+        architecture: another class of the same family than the one that was stored, for instance
+            "BertForTokenClassification" for a checkpoint of BertForMaskedLM: the stack is read, a head (or pooler)
+            that the file lacks starts fresh, and one that the model lacks stays in the file; both are said.
+        changes: settings to put in the place of those in config.json, such as `labels`.
         dtype: what to convert the weights to; None keeps that of the file.
         device: where to put them.
+
+    Returns:
+        A `torch.nn.Module`: `CausalLM`, `Encoder`, `HeadedModel` or whatever the class calls for.
 
     Raises:
         ModelError: names what is missing, damaged, of the wrong shape or left over.
@@ -48,23 +73,33 @@ def read_model(
     path = Path(path)
     if not path.is_dir():
         raise ModelError("no such model directory", where=path, remedy="Give the folder that holds config.json.")
-    family, config = _read_config(path)
+    found = _read_config(path)
+    family, settings = found.family, found.settings
+    try:
+        if changes:
+            settings = check_settings(family.config, settings.model_dump() | dict(changes))
+        chosen = family.architecture(architecture or found.architecture)
+    except ConfigError as error:
+        raise ModelError(error.what, where=path, remedy=error.remedy) from error
     with torch.device("meta"):
-        model = family.build(config)
-    stored = _match(path, family, model, config)
-    for rule in family.rules(config):
-        found = {name: stored[name] for name in rule.theirs}
-        read = read_tensors(found.values())
-        parts = {name: read[tensor.name] for name, tensor in found.items()}
+        model = chosen.build(settings)
+    # other labels mean another head, although the class may be the same
+    other_head = architecture not in (None, found.architecture) or settings != found.settings
+    rules, stored = _match(path, family, chosen, model, settings, other_head=other_head)
+    if len(rules) < len(list(chosen.rules(settings))):
+        _start_fresh(model, chosen.build(settings), rules, dtype, device)
+    for rule in rules:
+        tensors = {name: stored[name] for name in (family.canonical(part) or part for part in rule.theirs)}
+        read = read_tensors(tensors.values())
+        parts = {part: read[stored[family.canonical(part) or part].name] for part in rule.theirs}
         ours = model.get_parameter(rule.ours)
         filled = torch.empty(ours.shape, dtype=dtype or next(iter(parts.values())).dtype, device=device)
         rule.gather(parts, filled)
-        owner, _, leaf = rule.ours.rpartition(".")
-        setattr(model.get_submodule(owner), leaf, nn.Parameter(filled))
+        _put(model, rule.ours, filled)
     return model.eval()
 
 
-def write_model(path: str | Path, model: CausalLM, *, dtype: torch.dtype | None = None) -> None:
+def write_model(path: str | Path, model: Any, *, dtype: torch.dtype | None = None) -> None:
     """Write a directory that `transformers` and its kin load. Each file appears whole or not at all.
 
     Args:
@@ -78,15 +113,19 @@ def write_model(path: str | Path, model: CausalLM, *, dtype: torch.dtype | None 
     path, config = Path(path), model.config
     assert isinstance(config, Settings)
     family = family_of(config)
+    kind_of_model = family.architecture(model.architecture)
+    rules = kind_of_model.rules(config)
     parameters = dict(model.named_parameters())
-    tensors = {name: part for rule in family.rules(config) for name, part in rule.scatter(parameters[rule.ours])}
-    kind = dtype or model.embedding.token.weight.dtype
+    tensors = {name: part for rule in rules for name, part in rule.scatter(parameters[rule.ours])}
+    tensors |= {rule.twin: parameters[rule.ours] for rule in rules if rule.twin is not None}
+    kind = dtype or next(iter(parameters.values())).dtype
     keys = family.keys.write(config.model_dump())
-    ids = {key: keys[key] for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    ids = {key: keys[key] for key in _TOKEN_IDS if key in keys}
     write_tensors(path / "model.safetensors", tensors, dtype=dtype)
-    write_json(path / "generation_config.json", {"_from_model_config": True, **ids})
+    if kind_of_model.generates:
+        write_json(path / "generation_config.json", {"_from_model_config": True, **ids})
     head = {
-        "architectures": [family.architecture],
+        "architectures": [model.architecture],
         "model_type": family.model_type,
         "dtype": str(kind).removeprefix("torch."),
     }
@@ -127,7 +166,7 @@ def _read_object(file: Path) -> dict[str, Any]:
     return values
 
 
-def _read_config(path: Path) -> tuple[Family, Any]:
+def _read_config(path: Path) -> _Found:
     file = path if path.name.endswith(".json") else path / "config.json"
     values = _read_object(file)
     model_type = values.get("model_type")
@@ -136,14 +175,23 @@ def _read_config(path: Path) -> tuple[Family, Any]:
             f"model_type {model_type!r} is not supported", where=file, remedy=f"Supported: {', '.join(FAMILIES)}."
         )
     family = FAMILIES[model_type]
+    names = values.get("architectures") or [next(iter(family.architectures))]
+    if not isinstance(names, list) or not isinstance(names[0], str):
+        raise ModelError(f"architectures = {names!r} is not a list of names", where=file)
     try:
-        return family, check_settings(family.config, family.keys.read(values, file))
+        return _Found(family, check_settings(family.config, family.keys.read(values, file)), names[0])
     except ConfigError as error:
         raise ModelError(f"settings that cannot work ({error})", where=file) from error
 
 
-def _match(path: Path, family: Family, model: CausalLM, config: Any) -> dict[str, StoredTensor]:
-    """Compare headers with what the settings ask for, before any weight is read."""
+def _match(
+    path: Path, family: Family, chosen: Architecture, model: nn.Module, settings: Any, *, other_head: bool
+) -> tuple[list[Rule], dict[str, StoredTensor]]:
+    """Compare headers with what the settings ask for, before any weight is read.
+
+    Returns:
+        The rules whose tensors are there, and the tensors by their full names.
+    """
     stored: dict[str, StoredTensor] = {}
     problems: list[str] = []
     for tensor in list_tensors(path):
@@ -153,15 +201,30 @@ def _match(path: Path, family: Family, model: CausalLM, config: Any) -> dict[str
         if name in stored:
             problems.append(f"{name} is there twice")
         stored[name] = tensor
+    rules, fresh = list(chosen.rules(settings)), []
     expected: dict[str, tuple[int, ...]] = {}
-    rules = family.rules(config)
     for rule in rules:
-        expected |= rule.shapes(model.get_parameter(rule.ours).shape)
+        shapes = rule.shapes(model.get_parameter(rule.ours).shape)
+        expected |= {family.canonical(name) or name: shape for name, shape in shapes.items()}
+    problems += _settle_copies(family, stored, expected)
+    for rule in rules:
+        if rule.twin in stored:
+            stored.setdefault(rule.theirs[0], stored.pop(rule.twin))
+    if other_head:
+        fresh = [rule for rule in rules if _is_fresh(family, rule, stored, expected)]
+        rules = [rule for rule in rules if rule not in fresh]
+        unused = sorted(stored.keys() - expected.keys())
+        _say_what_changes(path, fresh, unused)
+        for name in unused:
+            del stored[name]
+        for rule in fresh:
+            for name in rule.theirs:
+                expected.pop(family.canonical(name) or name)
+                stored.pop(family.canonical(name) or name, None)
     problems += [f"{name} {shape} is missing" for name, shape in expected.items() if name not in stored]
     for name, tensor in stored.items():
         if name not in expected:
-            if not _is_tied_copy(rules, stored, name):
-                problems.append(f"{name} {tensor.shape} is not part of this model")
+            problems.append(f"{name} {tensor.shape} is not part of this model")
         elif tensor.shape != expected[name]:
             problems.append(f"{name} is {tensor.shape}, expected {expected[name]}")
         elif tensor.dtype not in _FLOATS:
@@ -173,13 +236,54 @@ def _match(path: Path, family: Family, model: CausalLM, config: Any) -> dict[str
             where=path,
             remedy="Check that both files come from the same model.",
         )
-    return stored
+    return rules, stored
 
 
-def _is_tied_copy(rules: list[Rule], stored: dict[str, StoredTensor], name: str) -> bool:
-    """Whether this is the output matrix of a tied model, stored although it is the token embedding."""
-    (embedding,) = next(rule.theirs for rule in rules if rule.ours == "embedding.token.weight")
-    if name != "lm_head.weight" or embedding not in stored or stored[name].shape != stored[embedding].shape:
+def _is_fresh(
+    family: Family, rule: Rule, stored: Mapping[str, StoredTensor], expected: Mapping[str, tuple[int, ...]]
+) -> bool:
+    names = [family.canonical(name) or name for name in rule.theirs]
+    fits = all(name in stored and stored[name].shape == expected[name] for name in names)
+    return rule.ours.startswith(_MAY_START_FRESH) and not fits
+
+
+def _say_what_changes(path: Path, fresh: list[Rule], unused: list[str]) -> None:
+    if fresh:
+        say(f"{path}: {', '.join(rule.ours for rule in fresh)} are not in the file and start fresh")
+    if unused:
+        say(f"{path}: {', '.join(unused[:10])}{' and more' if len(unused) > 10 else ''} are not used")
+
+
+def _settle_copies(family: Family, stored: dict[str, StoredTensor], expected: Mapping[str, object]) -> list[str]:
+    """Drop tensors that repeat another, and take the copy where only that was stored; problems with both."""
+    problems = []
+    for copy, original in family.copies.items():
+        if copy not in stored or copy in expected or original not in expected:
+            continue
+        tensor = stored.pop(copy)
+        if original not in stored:
+            stored[original] = tensor
+        elif not _equal(tensor, stored[original]):
+            problems.append(f"{copy} {tensor.shape} differs from {original}, although they are tied in config.json")
+    return problems
+
+
+def _equal(one: StoredTensor, two: StoredTensor) -> bool:
+    if one.shape != two.shape or one.dtype != two.dtype:
         return False
-    copy, original = stored[name], stored[embedding]
-    return torch.equal(read_tensors([copy])[copy.name], read_tensors([original])[original.name])
+    return torch.equal(read_tensors([one])[one.name], read_tensors([two])[two.name])
+
+
+def _start_fresh(
+    model: nn.Module, drawn: nn.Module, known: list[Rule], dtype: torch.dtype | None, device: torch.device | str
+) -> None:
+    """Fill what no rule fills from a model with fresh weights."""
+    names = {rule.ours for rule in known}
+    for name, parameter in drawn.named_parameters():
+        if name not in names:
+            _put(model, name, parameter.detach().to(device=device, dtype=dtype or parameter.dtype))
+
+
+def _put(model: nn.Module, name: str, value: Tensor) -> None:
+    owner, _, leaf = name.rpartition(".")
+    setattr(model.get_submodule(owner), leaf, nn.Parameter(value))

@@ -2,62 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
 from hanmo.core.errors import ConfigError
-from hanmo.core.settings import Settings
-from hanmo.models.causal_lm import CausalLM
-from hanmo.models.gpt2 import GPT2Config, gpt2
-from hanmo.models.llama import LlamaConfig, llama
-from hanmo.models.weights import gpt2 as gpt2_weights
-from hanmo.models.weights import llama as llama_weights
-from hanmo.models.weights.config_keys import ConfigKeys
-from hanmo.models.weights.mapping import Rule
+from hanmo.models.family import Family
+from hanmo.models.weights import bert, gpt2, llama
 
-__all__ = ["FAMILIES", "Family", "family_of"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Family:
-    """What there is to know about a family."""
-
-    model_type: str
-    """Its name in config.json."""
-    architecture: str
-    """The class that `transformers` loads it with."""
-    config: type[Settings]
-    """Its settings."""
-    build: Callable[[Any], CausalLM]
-    """From settings to a model with fresh weights."""
-    keys: ConfigKeys
-    """Names of its settings in config.json."""
-    rules: Callable[[Any], list[Rule]]
-    """Names of its tensors, given the settings."""
-    canonical: Callable[[str], str | None]
-    """From a tensor's name in a file to the one in `rules`; None for a tensor that carries nothing."""
-
+__all__ = ["FAMILIES", "family_of"]
 
 FAMILIES: dict[str, Family] = {
-    "gpt2": Family(
-        model_type="gpt2",
-        architecture="GPT2LMHeadModel",
-        config=GPT2Config,
-        build=gpt2,
-        keys=gpt2_weights.KEYS,
-        rules=gpt2_weights.rules,
-        canonical=gpt2_weights.canonical,
-    ),
-    "llama": Family(
-        model_type="llama",
-        architecture="LlamaForCausalLM",
-        config=LlamaConfig,
-        build=llama,
-        keys=llama_weights.KEYS,
-        rules=llama_weights.rules,
-        canonical=llama_weights.canonical,
-    ),
+    "bert": bert.FAMILY,
+    "gpt2": gpt2.FAMILY,
+    "llama": llama.FAMILY,
 }
 
 

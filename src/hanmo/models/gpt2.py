@@ -110,6 +110,7 @@ def gpt2(config: GPT2Config) -> CausalLM:
         embedding=Embedding(c.vocab_size, c.d_model, positions=positions, dropout=c.dropout_embedding),
         stack=Stack([block(depth) for depth in range(c.n_layers)], norm=norm()),
         head=None if c.tie_embeddings else Linear(c.d_model, c.vocab_size, bias=False),
+        architecture="GPT2LMHeadModel",
     )
     init_normal(model, c.init_std)
     init_residual_outputs(model.stack, c.init_std, 2 * c.n_layers)

@@ -121,6 +121,7 @@ def llama(config: LlamaConfig) -> CausalLM:
         embedding=Embedding(c.vocab_size, c.d_model),
         stack=Stack([block() for _ in range(c.n_layers)], norm=norm()),
         head=None if c.tie_embeddings else Linear(c.d_model, c.vocab_size, bias=False),
+        architecture="LlamaForCausalLM",
         rotary=Rotary(c.d_head, c.rope_base),
     )
     init_normal(model, c.init_std)

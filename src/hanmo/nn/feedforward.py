@@ -18,10 +18,16 @@ def _quick_gelu(x: Tensor) -> Tensor:
     return x * (1.702 * x).sigmoid()
 
 
+def _relu_squared(x: Tensor) -> Tensor:
+    # So et al., 2021 ("Primer"), §4.1
+    return F.relu(x).square()
+
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "gelu_tanh": partial(F.gelu, approximate="tanh"),
     "relu": F.relu,
+    "relu_squared": _relu_squared,
     "silu": F.silu,
     "quick_gelu": _quick_gelu,
 }

@@ -83,6 +83,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         ctx.dtypes = hidden.dtype, weight.dtype
         hidden, weight = hidden.to(compute), weight.to(compute)
         wide = _wide(hidden)
+        # elsewhere a look at the values would break a graph or stall an accelerator
+        plain = hidden.device.type == "cpu" and not torch.compiler.is_compiling()
         total = torch.zeros((), dtype=wide, device=hidden.device)
         grad_hidden = torch.empty_like(hidden) if needs_grad else None
         grad_weight = torch.zeros(weight.shape, dtype=wide, device=weight.device) if needs_grad else None
@@ -90,16 +92,18 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             step = max(64, _CHUNK_SCORES // weight.shape[0])
             for start in range(0, hidden.shape[0], step):
                 h, y = hidden[start : start + step], labels[start : start + step]
-                counted = y != ignore_index
-                y = y.where(counted, 0)[:, None]  # (n, 1)
-                logits = (h @ weight.t()).to(wide)  # (n, V)
-                log_sum = logits.logsumexp(dim=-1, keepdim=True)
-                total += (log_sum - logits.gather(1, y)).where(counted[:, None], 0).sum()
+                counted = (y != ignore_index)[:, None]  # (n, 1)
+                y = y[:, None].where(counted, 0)
+                # one pass over each row while it is in cache, where logsumexp would make four over all of them
+                logp = (h @ weight.t()).to(wide).log_softmax(dim=-1)  # (n, V)
+                total -= logp.gather(1, y).where(counted, 0).sum()
                 if grad_hidden is None or grad_weight is None:
                     continue
-                # d loss / d logits = softmax(logits) - onehot(label)
-                p = logits.sub_(log_sum).exp_()
-                p.scatter_(1, y, p.gather(1, y) - 1).masked_fill_(~counted[:, None], 0)
+                # d loss / d logits = softmax(logits) - onehot(label), and 0 where nothing is scored
+                p = logp.exp_()
+                p.scatter_add_(1, y, torch.full_like(y, -1, dtype=wide))
+                if not (plain and bool(counted.all())):
+                    p.masked_fill_(~counted, 0)
                 p = p.to(hidden.dtype)
                 grad_hidden[start : start + step] = p @ weight
                 if wide == p.dtype:

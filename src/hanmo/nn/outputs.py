@@ -10,7 +10,15 @@ from torch import Tensor
 
 from hanmo.nn.cache import Cache
 
-__all__ = ["CausalLMOutput", "Output"]
+__all__ = [
+    "CausalLMOutput",
+    "ClassifierOutput",
+    "EncoderOutput",
+    "MaskedLMOutput",
+    "Output",
+    "PretrainingOutput",
+    "SpanOutput",
+]
 
 
 class Output:
@@ -55,3 +63,74 @@ class CausalLMOutput(Output):
     """Input of each layer and the final output, n_layers + 1 times (B, T, D); with `output_hidden_states`."""
     last_hidden_state: Tensor | None = None
     """Output of the final norm, (B, T, D)."""
+
+
+@dataclass
+class EncoderOutput(Output):
+    """Of a stack without a head. B batch, T positions, D d_model."""
+
+    last_hidden_state: Tensor
+    """Output of the last layer (of the final norm where there is one), (B, T, D)."""
+    pooler_output: Tensor | None = None
+    """One vector for the whole row, (B, D'); where the family has a pooler."""
+    past_key_values: Cache | None = None
+    """Keys and values for going on; with `use_cache`."""
+    hidden_states: tuple[Tensor, ...] | None = None
+    """Input of each layer and the final output, n_layers + 1 times (B, T, D); with `output_hidden_states`."""
+
+
+@dataclass
+class MaskedLMOutput(Output):
+    """Of a model that fills in masked tokens. V vocabulary."""
+
+    loss: Tensor | None = None
+    """Mean cross-entropy in nats over the labels that count, scalar; with `labels`."""
+    logits: Tensor | None = None
+    """Unnormalised scores of the token at each position itself, (B, T, V)."""
+    hidden_states: tuple[Tensor, ...] | None = None
+    """As in `EncoderOutput`."""
+
+
+@dataclass
+class PretrainingOutput(Output):
+    """Of a model that fills in masked tokens and judges pairs of segments."""
+
+    loss: Tensor | None = None
+    """Sum of the two mean losses, scalar; with both kinds of labels."""
+    prediction_logits: Tensor | None = None
+    """Scores of the tokens, (B, T, V)."""
+    seq_relationship_logits: Tensor | None = None
+    """Scores of the pair (next sentence, or sentence order), (B, 2)."""
+    hidden_states: tuple[Tensor, ...] | None = None
+    """As in `EncoderOutput`."""
+
+    @property
+    def sop_logits(self) -> Tensor | None:
+        """ALBERT's name for the scores of the pair."""
+        return self.seq_relationship_logits
+
+
+@dataclass
+class ClassifierOutput(Output):
+    """Of a classifier of rows or of tokens. C classes."""
+
+    loss: Tensor | None = None
+    """Scalar; with `labels`."""
+    logits: Tensor | None = None
+    """Scores (B, C) of rows, or (B, T, C) of tokens."""
+    hidden_states: tuple[Tensor, ...] | None = None
+    """As in `EncoderOutput`."""
+
+
+@dataclass
+class SpanOutput(Output):
+    """Of a model that points at the first and the last token of an answer."""
+
+    loss: Tensor | None = None
+    """Mean of the two cross-entropies, scalar; with `start_positions` and `end_positions`."""
+    start_logits: Tensor | None = None
+    """(B, T)."""
+    end_logits: Tensor | None = None
+    """(B, T)."""
+    hidden_states: tuple[Tensor, ...] | None = None
+    """As in `EncoderOutput`."""

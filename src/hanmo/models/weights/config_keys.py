@@ -17,6 +17,7 @@ ACTIVATION_NAMES = {
     "gelu_pytorch_tanh": "gelu_tanh",
     "gelu_fast": "gelu_tanh",
     "relu": "relu",
+    "relu2": "relu_squared",
     "silu": "silu",
     "swish": "silu",
     "quick_gelu": "quick_gelu",
@@ -69,6 +70,8 @@ class ConfigKeys:
     """Brings nested or historic keys into the flat form of `names` before anything else."""
     fold: Callable[[dict[str, Any]], dict[str, Any]] = dict
     """The way back."""
+    labels: bool = False
+    """Whether the settings have `labels`, the names of classes."""
 
     def read(self, values: Mapping[str, Any], where: Path) -> dict[str, Any]:
         """Our fields from their `config.json`.
@@ -78,6 +81,8 @@ class ConfigKeys:
         """
         ours = dict(self.defaults)
         problems = []
+        if self.labels and (labels := _read_labels(values)) is not None:
+            ours["labels"] = labels
         for key, value in self.unfold(dict(values)).items():
             if key in self.names:
                 # null means "the default" there, except for token ids, where it means that there is none
@@ -109,4 +114,17 @@ class ConfigKeys:
             if name == "activation":
                 value = next(there for there, here in ACTIVATION_NAMES.items() if here == value)
             theirs[key] = list(value) if isinstance(value, tuple) else value
+        if self.labels:
+            theirs["id2label"] = {str(index): label for index, label in enumerate(ours["labels"])}
+            theirs["label2id"] = {label: index for index, label in enumerate(ours["labels"])}
         return self.fold(theirs)
+
+
+def _read_labels(values: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Names of the classes by `id2label`, or numbered if only their number is known."""
+    names = values.get("id2label")
+    if isinstance(names, Mapping) and names:
+        by_id = {int(key): str(name) for key, name in names.items()}
+        return tuple(by_id.get(index, f"LABEL_{index}") for index in range(max(by_id) + 1))
+    count = values.get("num_labels")
+    return tuple(f"LABEL_{index}" for index in range(count)) if isinstance(count, int) and count > 0 else None

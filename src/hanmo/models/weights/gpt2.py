@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
-from hanmo.models.gpt2 import GPT2Config
+from hanmo.models.family import Architecture, Family
+from hanmo.models.gpt2 import GPT2Config, gpt2
 from hanmo.models.weights.config_keys import ConfigKeys, words
 from hanmo.models.weights.mapping import Rule
 
-__all__ = ["KEYS", "canonical", "rules"]
+__all__ = ["FAMILY", "KEYS", "rules"]
 
 KEYS = ConfigKeys(
     names={
@@ -87,8 +88,18 @@ _LINEARS = {
 }
 
 
-def canonical(name: str) -> str | None:
+def _canonical(name: str) -> str | None:
     """The full name of a tensor in a file; None for the constant masks that old files carry."""
     if re.fullmatch(r"(transformer\.)?h\.\d+\.attn\.(bias|masked_bias)", name):
         return None
     return f"transformer.{name}" if re.match(r"(wte|wpe|ln_f|h)\.", name) else name
+
+
+FAMILY = Family(
+    model_type="gpt2",
+    config=GPT2Config,
+    architectures={"GPT2LMHeadModel": Architecture(build=gpt2, rules=rules, generates=True)},
+    keys=KEYS,
+    canonical=_canonical,
+    copies={"lm_head.weight": "transformer.wte.weight"},
+)

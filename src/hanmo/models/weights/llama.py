@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hanmo.models.llama import LlamaConfig
+from hanmo.models.family import Architecture, Family
+from hanmo.models.llama import LlamaConfig, llama
 from hanmo.models.weights.config_keys import ConfigKeys, words
 from hanmo.models.weights.mapping import Rule
 
-__all__ = ["KEYS", "canonical", "rules"]
+__all__ = ["FAMILY", "KEYS", "rules"]
 
 
 def _unfold_rope(values: dict[str, Any]) -> dict[str, Any]:
@@ -99,8 +100,18 @@ def rules(config: LlamaConfig) -> list[Rule]:
     return table
 
 
-def canonical(name: str) -> str | None:
+def _canonical(name: str) -> str | None:
     """The full name of a tensor in a file; None for the constant frequencies that old files carry."""
     if name.endswith("rotary_emb.inv_freq"):
         return None
     return f"model.{name}" if re.match(r"(embed_tokens|norm|layers)\.", name) else name
+
+
+FAMILY = Family(
+    model_type="llama",
+    config=LlamaConfig,
+    architectures={"LlamaForCausalLM": Architecture(build=llama, rules=rules, generates=True)},
+    keys=KEYS,
+    canonical=_canonical,
+    copies={"lm_head.weight": "model.embed_tokens.weight"},
+)

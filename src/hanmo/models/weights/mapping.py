@@ -27,6 +27,8 @@ class Rule:
     """Rows of each part; all rows if there is one part."""
     transposed: bool = False
     """Whether each part is stored the other way round."""
+    twin: str | None = None
+    """A second name for the same values: written too, read only where the first is missing."""
 
     def shapes(self, shape: Sequence[int]) -> dict[str, tuple[int, ...]]:
         """The shape that each part should have, given the shape of our parameter."""

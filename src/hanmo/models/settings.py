@@ -1,0 +1,24 @@
+"""Settings that families share."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from hanmo.core.settings import Settings
+from hanmo.models.heads import ProblemType
+
+__all__ = ["HeadSettings"]
+
+
+class HeadSettings(Settings):
+    """What heads for classification need to know besides the shape of the stack."""
+
+    labels: tuple[str, ...] = Field(("LABEL_0", "LABEL_1"), min_length=1)
+    """Names of the classes, in the order of their scores."""
+    problem_type: ProblemType | None = None
+    """Which loss a classifier of rows takes; by labels and their dtype if None."""
+
+    @property
+    def n_labels(self) -> int:
+        """Number of classes."""
+        return len(self.labels)
