@@ -25,6 +25,15 @@ def loss(model, seed=0):
     return model(input_ids=ids, labels=ids).loss
 
 
+def test_both_forms_are_one_function():
+    from hanmo.training import muon
+
+    x = torch.randn(3, 16, 40, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    gram = x @ x.mT
+    norm = gram.norm(dim=(1, 2), keepdim=True).sqrt()
+    torch.testing.assert_close(muon._by_gram(x, gram, norm), muon._by_matrix(x, gram, norm))
+
+
 @pytest.mark.parametrize("shape", [(16, 16), (8, 32), (32, 8), (3, 24, 12)])
 def test_orthogonalize_flattens_the_singular_values_and_keeps_the_directions(shape):
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))

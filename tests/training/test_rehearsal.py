@@ -9,6 +9,7 @@ from hanmo.core.progress import set_quiet
 from hanmo.core.runs import RunFolder
 from hanmo.training import TrainingSettings, latest_checkpoint, read_checkpoint
 from hanmo.training import rehearsal as module
+from hanmo.training import session
 from hanmo.training.rehearsal import fitted_steps, rehearse, without_trace
 
 
@@ -50,18 +51,48 @@ def test_time_budget_fixes_the_steps_once_and_resume_keeps_them(tiny, tmp_path, 
         if event["step"] == 3:
             raise Crash
 
-    budget = {"n_steps": None, "minutes": 0.01, "eval_every": 50, "checkpoint_steps": 2}
+    budget = {"n_steps": None, "minutes": 0.05, "eval_every": 50, "checkpoint_steps": 2}
     with pytest.raises(Crash):
         tiny.train(tmp_path / "a", on_step=on_step, **budget)
     newest = latest_checkpoint(tmp_path / "a" / "checkpoints")
     assert newest is not None
     n_steps = read_checkpoint(newest).state["progress"]["n_steps"]
-    assert RunFolder(tmp_path / "a").read()["training"]["n_steps"] == n_steps > 10
+    assert RunFolder(tmp_path / "a").read()["training"]["n_steps"] == n_steps > 3
     result = tiny.train(tmp_path / "a", resume=True, **budget)
     assert result.status == "finished"
     assert result.step == result.n_steps == n_steps
     # the same weights as a run that was told the number
     tiny.train(tmp_path / "b", **(budget | {"n_steps": n_steps, "minutes": None}))
+    a, b = tiny.trace(tmp_path / "a"), tiny.trace(tmp_path / "b")
+    assert a["hashes"] == b["hashes"]
+    assert a["log"] == b["log"]
+
+
+def test_a_stable_phase_is_planned_again_and_resume_keeps_the_new_plan(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_MEASURED_SECONDS", 0.05)
+    monkeypatch.setattr(session, "fitted_steps", lambda *_: 40)  # a first plan that is far too short
+
+    class Crash(Exception):
+        pass
+
+    def on_step(event):
+        if event["step"] == 17:
+            raise Crash
+
+    wsd = {"kind": "wsd", "decay_fraction": 0.5, "warmup_steps": 2}
+    budget = {"n_steps": None, "minutes": 0.05, "eval_every": None, "checkpoint_steps": 5, "schedule": wsd}
+    with pytest.raises(Crash):
+        tiny.train(tmp_path / "a", on_step=on_step, **budget)
+    newest = latest_checkpoint(tmp_path / "a" / "checkpoints")
+    assert newest is not None
+    planned = read_checkpoint(newest).state["progress"]
+    assert planned["replanned"]
+    assert planned["n_steps"] != 40  # new at step 16 = 0.8 of the 20 stable ones
+    result = tiny.train(tmp_path / "a", resume=True, **budget)
+    assert result.step == result.n_steps == planned["n_steps"]
+    assert RunFolder(tmp_path / "a").read()["training"]["n_steps"] == result.n_steps
+    # the stable phase knew nothing of the length: the same weights as a run that was told the number
+    tiny.train(tmp_path / "b", **(budget | {"n_steps": result.n_steps, "minutes": None}))
     a, b = tiny.trace(tmp_path / "a"), tiny.trace(tmp_path / "b")
     assert a["hashes"] == b["hashes"]
     assert a["log"] == b["log"]

@@ -71,9 +71,9 @@ def fit(
         except Interrupted:
             say("Stopped before the first step; nothing is lost.")
             return session.result("stopped")
-        state = session.state
+        state, first = session.state, session.state.step
         with (
-            progress("Train", total=state.n_steps - state.step, unit="steps") as bar,
+            progress("Train", total=state.n_steps - first, unit="steps") as bar,
             tensorboard_mirror(run.path / "tensorboard", enabled=settings.tensorboard, step=state.step) as mirror,
         ):
             while True:
@@ -88,6 +88,8 @@ def fit(
                 bar.advance(1, **session.shown(event))
                 if on_step is not None:
                     on_step(event)
+                if session.replan():
+                    bar.set_total(state.n_steps - first)
         session.save()
         return session.finish()
 

@@ -17,9 +17,12 @@ from hanmo.nn.linear import Linear
 
 __all__ = ["HiddenMatrix", "Muon", "hidden_matrices", "orthogonalize"]
 
-_COEFFICIENTS = 3.4445, -4.7750, 2.0315
-"""Of the quintic a x + b x³ + c x⁵, steep at zero: five steps bring singular values from 0.002 to 1 near one."""
-_STEPS = 5
+_QUINTICS = (8.0934, -23.6204, 17.4462), (3.6366, -2.7219, 0.5365), (2.6613, -1.9772, 0.4526)
+"""a, b, c of a x + b x³ + c x⁵ for each step: the best of their kind one after another (Amsel et al., 2025, theorem
+3.1) for singular values between 0.01 and 1, which end between 0.73 and 1.27. Two steps less than with one polynomial
+that is steep at zero (Jordan et al., 2024), for the same loss (docs/design-notes.md)."""
+_MARGIN = 1.01
+"""By which the bound on the largest singular value is stretched: rounding must not carry it past 1."""
 _RMS = 0.2
 """Root mean square of an update at learning rate 1, about AdamW's; the same decay and rates then suit both."""
 _TINY = 1e-7
@@ -52,27 +55,48 @@ def hidden_matrices(model: nn.Module) -> list[HiddenMatrix]:
 
 
 def orthogonalize(matrices: Tensor) -> Tensor:
-    """Map the singular values of each matrix to about one, by Newton–Schulz steps.
+    """Map the singular values of each matrix to about one, by polynomials of it (Newton–Schulz steps).
 
     Args:
         matrices: (..., M, N), fp32 or wider.
 
     Returns:
-        The same shape. Singular values end between 0.7 and 1.2, which is near enough for an update.
+        The same shape. Singular values above a hundredth of the largest end between 0.73 and 1.27, near enough for an update.
     """
-    a, b, c = _COEFFICIENTS
     tall = matrices.shape[-2] > matrices.shape[-1]
-    x = (
-        (matrices.mT if tall else matrices).flatten(0, -3)
-        if matrices.dim() > 2
-        else (matrices.mT if tall else matrices)[None]
-    )
-    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + _TINY)  # spectral norm <= Frobenius norm = 1
-    for _ in range(_STEPS):
-        gram = x @ x.mT
-        # a x + (b gram + c gram²) x, sums folded into the products
+    wide = matrices.mT if tall else matrices
+    x = wide.reshape(-1, *wide.shape[-2:])
+    gram = x @ x.mT
+    # spectral norm = sqrt of that of the Gram matrix <= sqrt of its Frobenius norm
+    norm = _MARGIN * torch.linalg.matrix_norm(gram, keepdim=True).sqrt() + _TINY
+    x = _by_gram(x, gram, norm) if x.shape[-1] >= 2 * x.shape[-2] else _by_matrix(x, gram, norm)
+    x = x.reshape(wide.shape)
+    return x.mT if tall else x
+
+
+def _by_matrix(x: Tensor, gram: Tensor, norm: Tensor) -> Tensor:
+    """x ← (a + b x xᵀ + c (x xᵀ)²) x, as it is written."""
+    x, gram = x / norm, gram / norm**2
+    for step, (a, b, c) in enumerate(_QUINTICS):
+        if step:
+            gram = x @ x.mT
+        # sums folded into the products
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return (x.mT if tall else x).reshape(matrices.shape)
+    return x
+
+
+def _by_gram(x: Tensor, gram: Tensor, norm: Tensor) -> Tensor:
+    """The same polynomials on the small Gram matrix alone, whose product then meets x once: cheaper for wide x."""
+    gram = gram / norm**2
+    product = None
+    for step, (a, b, c) in enumerate(_QUINTICS):
+        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        factor.diagonal(dim1=-2, dim2=-1).add_(a)
+        product = factor if product is None else factor @ product
+        if step < len(_QUINTICS) - 1:
+            gram = factor @ gram @ factor
+    assert product is not None
+    return (product / norm) @ x
 
 
 class Muon(torch.optim.AdamW):

@@ -6,7 +6,7 @@ import math
 
 from hanmo.training.settings import TrainingSettings
 
-__all__ = ["learning_rate", "warmup_length"]
+__all__ = ["decay_length", "learning_rate", "warmup_length"]
 
 _WSD_DECAY_FRACTION = 0.2
 
@@ -16,6 +16,11 @@ def warmup_length(settings: TrainingSettings, n_steps: int) -> int:
     schedule = settings.schedule
     length = schedule.warmup_steps if schedule.warmup_steps is not None else round(schedule.warmup_fraction * n_steps)
     return min(length, n_steps)
+
+
+def decay_length(settings: TrainingSettings, n_steps: int) -> int:
+    """Number of steps of the final decay of `wsd` in a run of `n_steps`."""
+    return max(1, round((settings.schedule.decay_fraction or _WSD_DECAY_FRACTION) * n_steps))
 
 
 def learning_rate(settings: TrainingSettings, step: int, n_steps: int) -> float:
@@ -36,8 +41,7 @@ def learning_rate(settings: TrainingSettings, step: int, n_steps: int) -> float:
         progress = (step - warmup) / max(1, n_steps - warmup)
         shape = 0.5 * (1 + math.cos(math.pi * progress))
     else:
-        decay = max(1, round((settings.schedule.decay_fraction or _WSD_DECAY_FRACTION) * n_steps))
-        start = max(warmup, n_steps - decay)
+        start = max(warmup, n_steps - decay_length(settings, n_steps))
         shape = 1 - math.sqrt(max(0, step - start) / max(1, n_steps - start))
     floor = settings.schedule.final_fraction
     return settings.lr * (floor + (1 - floor) * shape)

@@ -29,13 +29,18 @@ from hanmo.training.optimizer import build_optimizer, load_optimizer_tensors, op
 from hanmo.training.randomness import RandomState, undisturbed
 from hanmo.training.rehearsal import compile_loss, fitted_steps, rehearse, update_seconds, without_trace
 from hanmo.training.result import FitResult
-from hanmo.training.schedules import learning_rate
+from hanmo.training.schedules import decay_length, learning_rate, warmup_length
 from hanmo.training.settings import TrainingSettings
 
 __all__ = ["Event", "Session", "SessionState"]
 
 Event = dict[str, Any]
 """A line of metrics.jsonl."""
+
+_REPLAN_AT = 0.8
+"""Share of the stable phase after which the number of steps is fitted again."""
+_REPLANNED_SHARE = 0.98
+"""Share of the time left that is then planned."""
 
 
 @dataclass
@@ -52,6 +57,9 @@ class SessionState:
     evaluated_at: int = -1
     evaluation: dict[str, float | None] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    preparation_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+    replanned: bool = False
 
 
 class Session:
@@ -118,9 +126,10 @@ class Session:
             else:
                 assert rehearsal.seconds_per_step is not None
                 seconds_per_step = rehearsal.seconds_per_step + update_seconds(self.model, settings)
-                evaluation_seconds = self._time_evaluation()
+                evaluation_seconds = state.evaluation_seconds = self._time_evaluation()
                 left = settings.minutes * 60 - (time.monotonic() - self.started)
                 state.n_steps = fitted_steps(left, seconds_per_step, evaluation_seconds, settings.eval_every)
+                state.preparation_seconds = self._elapsed()
         self.save()
         self.run.record(training={"n_steps": state.n_steps, "compiled": state.compiled, "bf16": state.bf16})
 
@@ -245,6 +254,32 @@ class Session:
         seconds = settings.checkpoint_seconds
         by_seconds = seconds is not None and time.monotonic() - self.saved_time >= seconds
         return by_steps or by_seconds or self.best_is_unsaved
+
+    def replan(self) -> bool:
+        """Fit the rest of the steps to the rest of the time, once, while the learning rate is still constant.
+
+        The rehearsal before the first step is short, and a machine rarely keeps its speed. Only a schedule with a
+        stable phase can learn its length late without having been another one so far. The checkpoint that follows
+        carries the plan, so that a resumed run has the same.
+
+        Returns:
+            Whether there is a new plan.
+        """
+        state, settings = self.state, self.settings
+        if settings.minutes is None or settings.schedule.kind != "wsd" or state.replanned:
+            return False
+        stable = state.n_steps - decay_length(settings, state.n_steps)
+        if state.step < _REPLAN_AT * stable or state.step < warmup_length(settings, state.n_steps):
+            return False
+        state.replanned = True
+        elapsed = self._elapsed()
+        # evaluations, checkpoints and the log so far are part of what a step costs
+        per_step = (elapsed - state.preparation_seconds) / state.step
+        left = settings.minutes * 60 - elapsed - state.evaluation_seconds
+        state.n_steps = state.step + max(1, int(_REPLANNED_SHARE * left / per_step))
+        self.run.record(training=self.run.read()["training"] | {"n_steps": state.n_steps})
+        self.save()
+        return True
 
     def is_over(self) -> bool:
         """Whether the last step is done or patience has run out."""

@@ -38,7 +38,8 @@ class TrainingSettings(Settings):
     n_steps: int | None = Field(default=None, ge=1)
     """Optimizer steps."""
     minutes: float | None = Field(default=None, gt=0)
-    """Time budget in minutes; the number of steps is fitted to the speed measured on this machine, once."""
+    """Time budget in minutes. The number of steps is fitted to the speed measured on this machine: before the first,
+    and with the schedule `wsd` once more before its decay."""
     accumulate: int = Field(default=1, ge=1)
     """Micro-batches per optimizer step; does not change the result, only the memory."""
 
