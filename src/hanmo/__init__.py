@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hanmo.stories.quickstart import quickstart
     from hanmo.stories.train import train
-    from hanmo.tasks.language_model import load
+    from hanmo.tasks.loading import load
 
 __all__ = ["__version__", "load", "quickstart", "train"]
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "load": "hanmo.tasks.language_model",
+    "load": "hanmo.tasks.loading",
     "quickstart": "hanmo.stories.quickstart",
     "train": "hanmo.stories.train",
 }

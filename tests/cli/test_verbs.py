@@ -209,3 +209,22 @@ def test_a_terminal_that_knows_no_chinese(
     monkeypatch.setattr(sys, "stdout", terminal)
     assert hanmo("generate", model, "老先生 ok", *SHORT).code == 0
     assert terminal.buffer.getvalue().startswith(b"??? ok")  # type: ignore[attr-defined]
+
+
+def test_show(hanmo: Callable[..., Any], run: Path, model: Path, tmp_path: Path) -> None:
+    shown = hanmo("show", model)
+    assert shown.code == 0
+    assert shown.out.startswith("GPT2LMHeadModel: ")
+    assert "= embedding.token" in shown.out
+    assert hanmo("show", run).out == shown.out
+    assert len(hanmo("show", model, "--depth", "1").out.splitlines()) < len(shown.out.splitlines())
+    values = json.loads(hanmo("show", model, "--positions", "9", "--json").out)
+    assert values["n_positions"] == {"": 9}
+    assert values["bytes_bf16"] == 2 * values["n_parameters"]
+    assert [part["name"] for part in values["parts"]] == ["embedding", "stack", "head"]
+    hanmo("show", tmp_path / "none").refused("no such model directory", code=1)
+    hanmo("show", "org/../name").refused("no such model directory", code=1)
+    hanmo("show", "org/name").refused("org/name", "HF_HUB_OFFLINE", code=1)
+    hanmo("show", tmp_path).refused("config.json", code=1)
+    hanmo("show", model, "--positions", "0").refused("n_positions = 0", code=2)
+    hanmo("show", model, "--depth", "-1").refused("depth = -1", code=2)

@@ -23,6 +23,18 @@ SHAPES: dict[str, dict[str, Any]] = {
     "gpt2 untied": {"tie_embeddings": False},
     "llama": {"n_kv_heads": 2, "d_ff": 50},
     "llama tied": {"tie_embeddings": True, "attention_bias": True, "mlp_bias": True, "d_head": 4},
+    "llama scaled": {"rope_scaling": {"kind": "yarn", "factor": 4.0, "original_len": 16}, "d_ff": 50},
+    "llama blocks": {
+        "attention": ({"kind": "block_sparse", "block_size": 2, "offsets": (0, 1, 3)},),
+        "n_kv_heads": 3,
+        "d_ff": 50,
+    },
+    "gpt2 global": {"attention": ({"kind": "local_global", "window": 3, "n_global": 2},), "d_ff": 50},
+    "hanmo-gpt3": {"attention": ({"kind": "dense"}, {"kind": "block_sparse", "block_size": 3}), "d_ff": 50},
+    "mistral": {"attention": ({"kind": "sliding_window", "window": 5},), "n_kv_heads": 1, "d_ff": 50},
+    "qwen2": {"n_kv_heads": 2, "d_ff": 50, "tie_embeddings": True},
+    "qwen2 windows": {"attention": ({"kind": "dense"}, {"kind": "sliding_window", "window": 1}), "d_ff": 50},
+    "qwen3": {"n_kv_heads": 3, "d_head": 8, "d_ff": 50, "attention_bias": True},
 }
 
 
@@ -82,7 +94,7 @@ def test_the_future_is_invisible(model: CausalLM, form: str, dtype: torch.dtype,
 @torch.no_grad()
 def test_the_future_is_invisible_with_dropout(name: str) -> None:
     dropout = {"dropout_attention": 0.2}
-    if name.startswith("gpt2"):
+    if name.startswith(("gpt2", "hanmo-gpt3")):
         dropout |= {"dropout_residual": 0.2, "dropout_embedding": 0.2}
     model, ids = build(name, **dropout), random_ids(2, 23)
     changed = ids.clone()
@@ -183,7 +195,7 @@ def test_same_seed_same_weights(name: str) -> None:
     assert all(torch.equal(one[key], two[key]) for key in one)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "llama"])
+@pytest.mark.parametrize("name", ["gpt2", "llama", "llama blocks", "qwen3"])
 def test_compiles_into_one_graph_for_training(name: str) -> None:
     model, ids = build(name, n_layers=1), random_ids(2, 10)
 
@@ -200,7 +212,7 @@ def test_compiles_into_one_graph_for_training(name: str) -> None:
 
 
 def test_tied_and_untied_heads(model: CausalLM, name: str) -> None:
-    tied = name in ("gpt2", "llama tied")
+    tied = name in ("gpt2", "llama tied", "gpt2 global", "hanmo-gpt3", "qwen2")
     assert (model.head is None) == tied
     assert (model.head_weight is model.embedding.token.weight) == tied
     hidden = model.hidden(random_ids(1, 4))

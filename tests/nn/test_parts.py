@@ -18,7 +18,7 @@ from hanmo.nn.cache import GrowingCache, StaticCache
 from hanmo.nn.context import Context
 from hanmo.nn.feedforward import ACTIVATIONS, FeedForward, GatedFeedForward
 from hanmo.nn.init import init_normal, init_residual_outputs
-from hanmo.nn.masks import combine, packed_mask, padding_mask, positions_from_padding
+from hanmo.nn.masks import combine, packed_mask, packed_texts, padding_mask, positions_from_padding
 from hanmo.nn.norms import LayerNorm, RMSNorm
 from hanmo.nn.outputs import CausalLMOutput
 from hanmo.nn.positions import LearnedPositions, Rotary, rotate
@@ -199,10 +199,10 @@ def test_masks() -> None:
     assert positions_from_padding(attention).tolist() == [[0, 0, 0, 1], [0, 1, 2, 2]]
     with pytest.raises(ConfigError, match=r"shape \(2, 4\), expected \(3, 4\)"):
         padding_mask(attention, 3, 4)
-    packed = packed_mask(torch.tensor([[0, 1, 0, 1, 2]]))
+    packed = packed_mask(packed_texts(torch.tensor([[0, 1, 0, 1, 2]])))
     assert packed is not None
     assert packed[0, 0].int().tolist() == [[1, 1, 0, 0, 0]] * 2 + [[0, 0, 1, 1, 1]] * 3
-    assert packed_mask(torch.arange(4)[None] + 3) is None
+    assert packed_mask(packed_texts(torch.arange(4)[None] + 3)) is None
     assert combine(None, None) is None
     assert combine(mask, None, ~mask).any() == torch.tensor(False)
 

@@ -1,9 +1,10 @@
-"""GPT-2 and Llama against `transformers`, both directions, on random odd shapes."""
+"""Causal families against `transformers`, both directions, on random odd shapes."""
 
 from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -63,7 +64,111 @@ def random_llama(rng: random.Random) -> transformers.PreTrainedConfig:
     )
 
 
-RANDOM_CONFIGS = {"gpt2": random_gpt2, "llama": random_llama}
+def random_rope(rng: random.Random, d_head: int, kinds: list[str]) -> dict[str, Any]:
+    """Any way of scaling, its constants such that it changes the angles of texts of this length."""
+    kind = rng.choice(kinds)
+    values: dict[str, Any] = {"rope_type": kind, "rope_theta": rng.choice([10_000.0, 123.0])}
+    if kind != "default":
+        values["factor"] = rng.choice([1.5, 2.0, 4.0])
+    if kind in ("yarn", "llama3", "longrope"):
+        values["original_max_position_embeddings"] = rng.choice([16, 31])
+    if kind == "yarn":
+        choices: dict[str, list[Any]] = {
+            "attention_factor": [None, 0.7], "beta_fast": [None, 9.0], "beta_slow": [None, 0.6],
+            "mscale": [None, 0.8], "mscale_all_dim": [None, 1.3], "truncate": [True, False],
+        }  # fmt: skip
+        values |= {key: value for key, some in choices.items() if (value := rng.choice(some)) is not None}
+    if kind == "llama3":
+        values |= {"low_freq_factor": rng.choice([0.5, 1.0]), "high_freq_factor": rng.choice([2.0, 4.0])}
+    if kind == "longrope":
+        for key in ("short_factor", "long_factor"):
+            values[key] = [rng.choice([1.0, 1.1, 2.5]) for _ in range(d_head // 2)]
+        if rng.random() < 0.5:
+            values["attention_factor"] = 1.2
+    return values
+
+
+def random_scaled_llama(rng: random.Random) -> transformers.PreTrainedConfig:
+    config = random_llama(rng)
+    # shorter than the texts, so that frequencies that depend on the length change
+    config.max_position_embeddings = rng.choice([20, 33, MAX_LEN])
+    config.head_dim = rng.choice([4, 6, 10])
+    kinds = ["linear", "dynamic", "yarn", "llama3", "longrope"]
+    config.rope_parameters = random_rope(rng, config.head_dim, kinds)
+    return config
+
+
+def random_shape(rng: random.Random) -> dict[str, Any]:
+    n_kv_heads = rng.choice([1, 2, 3, 5])
+    return {
+        "vocab_size": rng.choice([53, 97, 211]),
+        "max_position_embeddings": MAX_LEN,
+        "intermediate_size": rng.choice([7, 24, 33]),
+        "num_hidden_layers": rng.randint(1, 3),
+        "num_attention_heads": n_kv_heads * rng.choice([1, 2, 3]),
+        "num_key_value_heads": n_kv_heads,
+        "hidden_act": rng.choice(["silu", "gelu", "relu"]),
+        "rms_norm_eps": rng.choice([1e-6, 1e-3]),
+        "tie_word_embeddings": rng.random() < 0.5,
+        "bos_token_id": None,
+        "eos_token_id": None,
+    }
+
+
+def random_windows(rng: random.Random, n_layers: int) -> dict[str, Any]:
+    if rng.random() < 0.4:
+        return {"use_sliding_window": False, "sliding_window": 7}
+    # not 1: there the cache of a window of one position keeps everything
+    windows = {"use_sliding_window": True, "sliding_window": rng.choice([2, 3, 7, 30])}
+    if rng.random() < 0.5:
+        return windows | {"max_window_layers": rng.randint(0, n_layers)}
+    return windows | {"layer_types": rng.choices(["full_attention", "sliding_attention"], k=n_layers)}
+
+
+def random_qwen2(rng: random.Random) -> transformers.PreTrainedConfig:
+    shape = random_shape(rng)
+    d_head = rng.choice([2, 4, 6])
+    return transformers.Qwen2Config(
+        **shape,
+        hidden_size=shape["num_attention_heads"] * d_head,
+        rope_parameters=random_rope(rng, d_head, ["default", "default", "yarn"]),
+        **random_windows(rng, shape["num_hidden_layers"]),
+    )
+
+
+def random_qwen3(rng: random.Random) -> transformers.PreTrainedConfig:
+    shape = random_shape(rng)
+    d_head = rng.choice([2, 4, 6])
+    return transformers.Qwen3Config(
+        **shape,
+        hidden_size=rng.choice([5, 12, 21]),
+        head_dim=d_head,
+        attention_bias=rng.random() < 0.5,
+        rope_parameters=random_rope(rng, d_head, ["default", "default", "yarn"]),
+        **random_windows(rng, shape["num_hidden_layers"]),
+    )
+
+
+def random_mistral(rng: random.Random) -> transformers.PreTrainedConfig:
+    shape = random_shape(rng)
+    d_head = rng.choice([2, 4, 6])
+    return transformers.MistralConfig(
+        **shape,
+        hidden_size=rng.choice([5, 12, 21]),
+        head_dim=d_head,
+        sliding_window=rng.choice([None, 2, 3, 17]),
+        rope_parameters=random_rope(rng, d_head, ["default", "linear"]),
+    )
+
+
+RANDOM_CONFIGS = {
+    "gpt2": random_gpt2,
+    "llama": random_llama,
+    "llama scaled": random_scaled_llama,
+    "mistral": random_mistral,
+    "qwen2": random_qwen2,
+    "qwen3": random_qwen3,
+}
 
 
 def make_rival(family: str, seed: int) -> transformers.PreTrainedModel:
@@ -89,7 +194,7 @@ def padded_batch(seed: int, vocab_size: int) -> tuple[Tensor, Tensor, Tensor]:
     return ids, mask, positions_from_padding(mask)
 
 
-@pytest.fixture(params=["gpt2", "llama"])
+@pytest.fixture(params=list(RANDOM_CONFIGS))
 def family(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -180,7 +285,7 @@ def test_files_survive_the_round_trip(family: str, seed: int, tmp_path: Path) ->
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_our_own_model_loads_there(family: str, dtype: torch.dtype, tmp_path: Path) -> None:
-    kind = FAMILIES[family]
+    kind = FAMILIES[family.split()[0]]
     shape = {"vocab_size": 101, "max_len": 40, "d_model": 30, "n_layers": 2, "n_heads": 5, "eos_id": 7}
     config = kind.config.model_validate(shape)
     ours = kind.architecture().build(config)

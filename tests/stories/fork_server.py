@@ -17,7 +17,7 @@ from hanmo.cli.app import main
 PRELOAD = (
     "torch", "torch._dynamo", "torch.optim", "numba", "safetensors.torch", "tokenizers", "rich.console",
     "hanmo.cli.generate", "hanmo.cli.quickstart", "hanmo.cli.train", "hanmo.corpora.build", "hanmo.evaluation.report", "hanmo.stories.pretrain",
-    "hanmo.tasks.language_model", "hanmo.training.loop",
+    "hanmo.tasks.loading", "hanmo.training.loop",
 )  # fmt: skip
 
 

@@ -127,7 +127,9 @@ def _check_stopped(run: Path) -> None:
     assert info["training"]["stopped_by"] == "signal"
 
 
-def test_ctrl_c_between_stages(
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_between_stages(
+    name: str,
     write_recipe: Callable[..., Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -136,7 +138,8 @@ def test_ctrl_c_between_stages(
     recipe, run = write_recipe(), tmp_path / "run"
 
     def press(*arguments: object) -> None:
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.Signals[name])
+        time.sleep(PATIENCE)  # the handler runs before this is over
 
     with monkeypatch.context() as patch:
         patch.setattr("hanmo.stories.pretrain.write_samples", press)
@@ -152,6 +155,8 @@ def test_ctrl_c_between_stages(
     # nothing was trained in the second session; the figures are those of the first
     assert resumed.tokens_per_s == info["training"]["tokens_per_s"] > 0
     assert resumed.seconds > info["seconds"]
+    # two sessions have used more than the first
+    assert record(run)["energy"]["kwh"] > info["energy"]["kwh"] > 0
 
 
 def test_a_finished_run_stays_as_it_is(

@@ -9,7 +9,8 @@ from tests.generation.models import small_gpt2, small_llama
 import hanmo
 from hanmo.core.errors import ConfigError, DataError, HanmoError, ModelError
 from hanmo.models.directory import write_model
-from hanmo.tasks.language_model import LanguageModel, load
+from hanmo.tasks.language_model import LanguageModel
+from hanmo.tasks.loading import load
 from hanmo.tokenizers.bpe import END_OF_TEXT, train_bpe
 
 ENGLISH = "The old printer mended seven maps by candlelight before sunrise. "

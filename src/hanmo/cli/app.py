@@ -18,6 +18,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "generate": ("hanmo.cli.generate:generate", "Continue a prompt."),
     "chat": ("hanmo.cli.chat:chat", "Talk to a model in the terminal."),
     "score": ("hanmo.cli.score:score", "Log-probabilities and bits per byte of a text."),
+    "show": ("hanmo.cli.show:show", "Draw a model: its parts, shapes, parameters, memory and FLOPs."),
     "report": ("hanmo.cli.report:report", "Write the report of a run again, in English or Chinese."),
     "doctor": ("hanmo.cli.doctor:doctor", "Versions, processor, accelerators, extras, and what to do about them."),
 }

@@ -50,7 +50,7 @@ def chat(
     from hanmo.core.progress import say
     from hanmo.core.settings import check_settings
     from hanmo.generation.settings import GenerationSettings
-    from hanmo.tasks.language_model import load
+    from hanmo.tasks.loading import load_language_model
 
     settings: dict[str, Any] = {
         "max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p,
@@ -60,7 +60,7 @@ def chat(
     check_settings(GenerationSettings, {name: value for name, value in settings.items() if value is not None})
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # a line in another encoding is odd text, not the end of the talk
-    lm = load(model)
+    lm = load_language_model(model)
     templated = lm.tokenizer.chat_template is not None
     if templated:
         say(f"Chat with {model}. {_HELP}")

@@ -63,7 +63,8 @@ def generate(
         Print JSON: prompt, texts and settings.
     """
     from hanmo.cli.inputs import read_text_argument
-    from hanmo.tasks.language_model import load
+    from hanmo.core.errors import ModelError
+    from hanmo.tasks.loading import load
 
     if prompt == "-":
         prompt = read_text_argument(None, None)
@@ -72,6 +73,11 @@ def generate(
         "repetition_penalty": repetition_penalty, "seed": seed, "stop": stop,
     }  # fmt: skip
     lm = load(model)
+    if not hasattr(lm, "generate"):
+        raise ModelError(
+            f"{lm.model.architecture} writes no text", where=model,
+            remedy="Give a model with a language modelling head, such as GPT-2, Llama, Qwen or T5.",
+        )  # fmt: skip
     if json or n != 1:
         texts = lm.generate(prompt, n=n, **settings)
         texts = [texts] if isinstance(texts, str) else texts

@@ -36,10 +36,10 @@ def score(
         Print JSON.
     """
     from hanmo.cli.inputs import read_text_argument
-    from hanmo.tasks.language_model import load
+    from hanmo.tasks.loading import load_language_model
 
     content = read_text_argument(text, file)
-    lm = load(model)
+    lm = load_language_model(model)
     result = lm.score(content)
     if json:
         print(json_library.dumps(result.to_dict(), ensure_ascii=False))

@@ -11,14 +11,14 @@ from hanmo.metrics.compression import bits_per_byte, perplexity
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from hanmo.models.causal_lm import CausalLM
+    from hanmo.models.causal_lm import NextTokenModel
 
 __all__ = ["evaluate_blocks"]
 
 _IGNORED = -100
 
 
-def evaluate_blocks(model: CausalLM, blocks: Iterable[Mapping[str, Tensor]], *, n_bytes: int) -> dict[str, float]:
+def evaluate_blocks(model: NextTokenModel, blocks: Iterable[Mapping[str, Tensor]], *, n_bytes: int) -> dict[str, float]:
     """Score every labelled token of held-out blocks once.
 
     The mean is over tokens, not over blocks, so a short last block weighs what it holds. Dropout is off during

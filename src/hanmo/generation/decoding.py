@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from hanmo.core.errors import ConfigError
+from hanmo.generation.evaluating import evaluating
 from hanmo.generation.fast import MAX_ROWS, FastRow
 from hanmo.generation.packing import refusal
 from hanmo.generation.sampling import choose, row_generator
 from hanmo.generation.settings import GenerationSettings
 
-__all__ = ["Decoding", "FinishReason", "decode"]
+__all__ = ["Decoding", "FinishReason", "check_prompts", "decode"]
 
 FinishReason = Literal["stop", "length"]
 FAST_FROM = 32
@@ -82,7 +83,7 @@ class Decoding(Iterator[list[int | None]]):
         self.limits = [min(settings.max_new_tokens, max_len - len(row)) for row in self.rows]
         """Most new tokens of each row: what was asked for, or what the context has room for."""
         self._settings, self._eos_ids = settings, frozenset(eos_ids)
-        _check_prompts(self.rows, max_len)
+        check_prompts(self.rows, max_len)
         seed = int.from_bytes(os.urandom(7)) if settings.seed is None else settings.seed
         self._generators = [row_generator(seed, first_row + row) for row in range(len(self.rows))]
         self._prompt_lengths = [len(row) for row in self.rows]
@@ -159,7 +160,7 @@ class Decoding(Iterator[list[int | None]]):
         if ragged:
             inputs["attention_mask"] = mask[:, :held]
         while True:
-            with _evaluating(model), torch.inference_mode():
+            with evaluating(model), torch.inference_mode():
                 if held == longest and ragged:
                     ends = torch.tensor([length - 1 for length in lengths], device=device)
                     logits = _logits_at(model, inputs, ends)
@@ -193,22 +194,12 @@ def _logits_at(model: _Model, inputs: dict[str, Any], ends: Tensor) -> Tensor:
     return logits[torch.arange(len(ends), device=logits.device), which]
 
 
-class _evaluating:
-    """Dropout off inside the block; the model is left in the mode it was in."""
+def check_prompts(rows: Sequence[Sequence[int]], max_len: int) -> None:
+    """Each prompt must have a token and leave room for another.
 
-    def __init__(self, model: Any):
-        self._model, self._was_training = model, getattr(model, "training", False)
-
-    def __enter__(self) -> None:
-        if self._was_training:
-            self._model.eval()
-
-    def __exit__(self, *error: object) -> None:
-        if self._was_training:
-            self._model.train()
-
-
-def _check_prompts(rows: list[list[int]], max_len: int) -> None:
+    Raises:
+        ConfigError: names the first that does not.
+    """
     for number, row in enumerate(rows):
         if not row:
             raise ConfigError(

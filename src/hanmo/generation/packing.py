@@ -56,6 +56,8 @@ def _reason(model: Any) -> str | None:
     stack, positions = model.stack, model.embedding.positions
     if type(positions) not in (NoneType, LearnedPositions) or type(model.rotary) not in (NoneType, Rotary):
         return "its positions are of another kind"
+    if model.rotary is not None and not model.rotary.fixed_up_to(model.config.max_len):
+        return "its rotary frequencies change with the length of the text"
     if stack.order != tuple(range(len(stack.layers))) or not stack.layers:
         return "its layers do not run once each"
     if model.head is not None and (type(model.head) not in _LINEAR or model.head.bias is not None):
@@ -87,6 +89,10 @@ def _layers_reason(stack: Stack) -> str | None:
         f: Any = feedforward.inner
         if type(a) is not SelfAttention or type(f) not in (FeedForward, GatedFeedForward):
             return "a layer has an attention or feed-forward of another kind"
+        if a.pattern is not None:
+            return "a layer has sparse attention"
+        if a.q_norm is not None:
+            return "its queries and keys are normalised"
         linear = [a.qkv, a.out, f.out, f.gate_up if isinstance(f, GatedFeedForward) else f.up]
         if any(type(part) not in _LINEAR for part in linear):
             return "a matrix has been replaced (adapter or quantisation)"

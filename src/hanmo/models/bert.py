@@ -8,7 +8,8 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 from torch import nn
 
-from hanmo.models.checks import check_activation, check_heads
+from hanmo.models.checks import check_activation, check_heads, check_pad
+from hanmo.models.crf_head import CrfHead
 from hanmo.models.encoder import Encoder
 from hanmo.models.headed import HeadedModel
 from hanmo.models.heads import (
@@ -20,6 +21,7 @@ from hanmo.models.heads import (
     SpanHead,
     TokenClassifier,
 )
+from hanmo.models.patterns import PatternSettings, check_patterns
 from hanmo.models.settings import HeadSettings
 from hanmo.nn.attention import SelfAttention
 from hanmo.nn.block import Block, PostNorm
@@ -33,7 +35,7 @@ from hanmo.nn.stack import Stack
 __all__ = ["SIZES", "BertConfig", "bert", "bert_encoder"]
 
 
-class BertConfig(HeadSettings):
+class BertConfig(HeadSettings, PatternSettings):
     """Shape and constants of a BERT."""
 
     vocab_size: int = Field(30522, gt=0)
@@ -68,13 +70,15 @@ class BertConfig(HeadSettings):
     """Token that starts a text, if any."""
     eos_id: int | tuple[int, ...] | None = None
     """Token or tokens that end a text."""
-    pad_id: int | None = 0
+    pad_id: int | None = Field(0, ge=0)
     """Token that fills up rows."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         check_heads(self.d_model, self.n_heads)
         check_activation(self.activation)
+        check_patterns(self.attention, self.n_layers)
+        check_pad(self.pad_id, self.vocab_size)
         return self
 
 
@@ -94,7 +98,7 @@ def bert_encoder(
     Args:
         config: shape and constants.
         pooler: whether the first token is summarised.
-        count_from_pad: number positions as RoBERTa does.
+        count_from_pad: positions number only tokens that are not padding, and begin after `pad_id`.
         architecture: what `transformers` calls it.
     """
     c = config
@@ -102,8 +106,8 @@ def bert_encoder(
     def norm() -> LayerNorm:
         return LayerNorm(c.d_model, eps=c.norm_eps)
 
-    def block() -> Block:
-        attention = SelfAttention(c.d_model, c.n_heads, dropout=c.dropout_attention)
+    def block(depth: int) -> Block:
+        attention = SelfAttention(c.d_model, c.n_heads, dropout=c.dropout_attention, pattern=c.pattern(depth))
         feedforward = FeedForward(c.d_model, c.d_ff, activation=c.activation)
         return Block(
             attention=PostNorm(attention, norm(), dropout=c.dropout),
@@ -116,7 +120,7 @@ def bert_encoder(
             c.vocab_size, c.d_model, max_len=c.max_len, n_segments=c.n_segments, norm_eps=c.norm_eps,
             dropout=c.dropout, pad_id=c.pad_id, count_from_pad=count_from_pad,
         ),
-        stack=Stack([block() for _ in range(c.n_layers)]),
+        stack=Stack([block(depth) for depth in range(c.n_layers)]),
         pooler=FirstTokenPooler(c.d_model) if pooler else None,
         architecture=architecture,
     )  # fmt: skip
@@ -146,6 +150,8 @@ def bert(config: BertConfig, architecture: str = "BertForMaskedLM") -> HeadedMod
                 return RowClassifier(c.d_model, c.n_labels, dropout=dropout, problem_type=c.problem_type)
             case "BertForTokenClassification":
                 return TokenClassifier(c.d_model, c.n_labels, dropout=dropout)
+            case "BertCrfForTokenClassification":
+                return CrfHead(c.d_model, c.labels, dropout=dropout)
             case "BertForQuestionAnswering":
                 return SpanHead(c.d_model)
             case _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -9,16 +10,18 @@ from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
 from hanmo.models.inputs import check_positions, one_input, refuse_arguments
+from hanmo.nn.attention import SelfAttention
 from hanmo.nn.cache import Cache, GrowingCache, StaticCache
 from hanmo.nn.context import Context
 from hanmo.nn.embedding import Embedding
 from hanmo.nn.losses import chunked_cross_entropy
-from hanmo.nn.masks import causal_mask, combine, packed_mask, padding_mask
+from hanmo.nn.masks import causal_mask, combine, packed_mask, packed_texts, padding_mask
 from hanmo.nn.outputs import CausalLMOutput
 from hanmo.nn.positions import Rotary
+from hanmo.nn.sparse import Layout
 from hanmo.nn.stack import Stack
 
-__all__ = ["CausalLM", "CausalLMConfig"]
+__all__ = ["CausalLM", "CausalLMConfig", "NextTokenModel"]
 
 
 class CausalLMConfig(Protocol):
@@ -34,6 +37,23 @@ class CausalLMConfig(Protocol):
     def n_kv_heads(self) -> int: ...
     @property
     def d_head(self) -> int: ...
+
+
+class NextTokenModel(Protocol):
+    """What training, evaluation and generation ask of a language model that reads from the left, however it is built."""
+
+    training: bool
+
+    @property
+    def config(self) -> Any: ...  # with vocab_size, max_len, eos_id
+    @property
+    def head_weight(self) -> Tensor: ...  # (V, D)
+    def hidden(self, input_ids: Tensor, /) -> Tensor: ...  # (B, T) → (B, T, D)
+    def new_cache(self, batch: int, max_len: int | None = None) -> Any: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...  # → CausalLMOutput
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+    def train(self, mode: bool = True) -> Any: ...
+    def eval(self) -> Any: ...
 
 
 class CausalLM(nn.Module):
@@ -62,6 +82,8 @@ class CausalLM(nn.Module):
         self.stack = stack
         self.head = head
         self.rotary = rotary
+        layers = [part for part in stack.modules() if isinstance(part, SelfAttention)]
+        self._all_sparse = bool(layers) and all(layer.pattern is not None for layer in layers)
 
     @property
     def head_weight(self) -> Tensor:
@@ -108,14 +130,18 @@ class CausalLM(nn.Module):
             position_ids = check_positions(position_ids, batch, length)
         x = self.embedding(input_ids, inputs_embeds, position_ids, offset)
         padding = padding_mask(attention_mask, batch, offset + length) if attention_mask is not None else None
-        packed = None
+        texts = None
         if position_ids is not None and attention_mask is None and past_key_values is None:
-            packed = packed_mask(position_ids)
-        mask, causal = combine(padding, packed), length > 1
-        if causal and (mask is not None or offset):
-            mask, causal = combine(mask, causal_mask(length, offset + length, x.device)), False
+            texts = packed_texts(position_ids)
+        layout = Layout(causal=True, real=padding[:, 0, 0] if padding is not None else None, texts=texts)
+        mask, causal = padding, length > 1
+        if not self._all_sparse:
+            mask = combine(padding, packed_mask(texts))
+            if causal and (mask is not None or offset):
+                mask, causal = combine(mask, causal_mask(length, offset + length, x.device)), False
         rotation = self.rotary(position_ids, length, offset, x.device) if self.rotary is not None else None
-        x = self.stack(x, Context(causal=causal, mask=mask, rotation=rotation, cache=past_key_values), seen)
+        context = Context(causal=causal, mask=mask, layout=layout, rotation=rotation, cache=past_key_values)
+        x = self.stack(x, context, seen)
         if past_key_values is not None:
             past_key_values.advance(length)
         return x

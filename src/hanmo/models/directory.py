@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from hanmo.core.progress import say
 from hanmo.core.settings import Settings, check_settings
 from hanmo.models.families import FAMILIES, family_of
 from hanmo.models.family import Architecture, Family
+from hanmo.models.hub import find_model
 from hanmo.models.weight_files import StoredTensor, list_tensors, read_tensors, write_tensors
 from hanmo.models.weights.mapping import Rule
 
-__all__ = ["read_config", "read_eos_ids", "read_model", "write_model"]
+__all__ = ["read_config", "read_eos_ids", "read_model", "read_plan", "write_model"]
 
 _FLOATS = ("F64", "F32", "F16", "BF16")
 _TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
@@ -35,12 +36,28 @@ class _Found:
 
 
 def read_config(path: str | Path) -> Settings:
-    """Read `config.json` of a model directory (or that file) into its family's settings.
+    """Read `config.json` of a model directory (or that file, or a repository) into its family's settings.
 
     Raises:
         ModelError: if it is missing or damaged, of no known family, or has settings that are not supported.
     """
-    return _read_config(Path(path)).settings
+    return _read_config(find_model(path, weights=False)).settings
+
+
+def read_plan(path: str | Path) -> Any:
+    """The model that `config.json` describes, on the meta device: all its parts and shapes, no numbers.
+
+    Raises:
+        ModelError: as `read_config`, or if the class that it names is not supported.
+    """
+    folder = find_model(path, weights=False)
+    found = _read_config(folder)
+    try:
+        chosen = found.family.architecture(found.architecture)
+    except ConfigError as error:
+        raise ModelError(error.what, where=folder, remedy=error.remedy) from error
+    with torch.device("meta"):
+        return chosen.build(found.settings).eval()
 
 
 def read_model(
@@ -56,7 +73,8 @@ def read_model(
     Each tensor is copied out of the mapped file and let go, so that the peak of memory is the model itself.
 
     Args:
-        path: folder with config.json and model.safetensors (or its shards with their index).
+        path: folder with config.json and model.safetensors (or its shards with their index), or the name of a
+            repository of the Hugging Face hub, "org/name" or "org/name@revision" (see `hanmo.models.hub`).
         architecture: another class of the same family than the one that was stored, for instance
             "BertForTokenClassification" for a checkpoint of BertForMaskedLM: the stack is read, a head (or pooler)
             that the file lacks starts fresh, and one that the model lacks stays in the file; both are said.
@@ -70,10 +88,10 @@ def read_model(
     Raises:
         ModelError: names what is missing, damaged, of the wrong shape or left over.
     """
-    path = Path(path)
+    path = find_model(path)
     if not path.is_dir():
-        raise ModelError("no such model directory", where=path, remedy="Give the folder that holds config.json.")
-    found = _read_config(path)
+        raise ModelError("this is a file, not a model directory", where=path, remedy="Give the folder it is in.")
+    found = _with_own_head(path, _read_config(path))
     family, settings = found.family, found.settings
     try:
         if changes:
@@ -184,6 +202,18 @@ def _read_config(path: Path) -> _Found:
         raise ModelError(f"settings that cannot work ({error})", where=file) from error
 
 
+def _with_own_head(path: Path, found: _Found) -> _Found:
+    """The settings untied, if the file says so by what it holds."""
+    name = found.family.own_head
+    if name is None or not found.settings.tie_embeddings:
+        return found
+    stored = {found.family.canonical(tensor.name): tensor for tensor in list_tensors(path)}
+    head, tokens = stored.get(name), stored.get(found.family.copies[name])
+    if head is None or tokens is None or _equal(head, tokens):
+        return found
+    return replace(found, settings=found.settings.model_copy(update={"tie_embeddings": False}))
+
+
 def _match(
     path: Path, family: Family, chosen: Architecture, model: nn.Module, settings: Any, *, other_head: bool
 ) -> tuple[list[Rule], dict[str, StoredTensor]]:
@@ -206,21 +236,23 @@ def _match(
     for rule in rules:
         shapes = rule.shapes(model.get_parameter(rule.ours).shape)
         expected |= {family.canonical(name) or name: shape for name, shape in shapes.items()}
-    problems += _settle_copies(family, stored, expected)
+    elsewhere = _names_of_other_classes(family, settings) if stored.keys() - expected.keys() else set()
+    problems += _settle_copies(family, stored, expected, elsewhere)
     for rule in rules:
         if rule.twin in stored:
             stored.setdefault(rule.theirs[0], stored.pop(rule.twin))
+    # public files carry heads and poolers that the class they name has no use for
+    unused = sorted(name for name in stored if name not in expected and (other_head or name in elsewhere))
+    for name in unused:
+        del stored[name]
     if other_head:
         fresh = [rule for rule in rules if _is_fresh(family, rule, stored, expected)]
         rules = [rule for rule in rules if rule not in fresh]
-        unused = sorted(stored.keys() - expected.keys())
-        _say_what_changes(path, fresh, unused)
-        for name in unused:
-            del stored[name]
         for rule in fresh:
             for name in rule.theirs:
                 expected.pop(family.canonical(name) or name)
                 stored.pop(family.canonical(name) or name, None)
+    _say_what_changes(path, fresh, unused)
     problems += [f"{name} {shape} is missing" for name, shape in expected.items() if name not in stored]
     for name, tensor in stored.items():
         if name not in expected:
@@ -254,11 +286,25 @@ def _say_what_changes(path: Path, fresh: list[Rule], unused: list[str]) -> None:
         say(f"{path}: {', '.join(unused[:10])}{' and more' if len(unused) > 10 else ''} are not used")
 
 
-def _settle_copies(family: Family, stored: dict[str, StoredTensor], expected: Mapping[str, object]) -> list[str]:
-    """Drop tensors that repeat another, and take the copy where only that was stored; problems with both."""
+def _names_of_other_classes(family: Family, settings: Any) -> set[str]:
+    names: set[str] = set()
+    for architecture in family.architectures.values():
+        for rule in architecture.rules(settings):
+            names |= {family.canonical(name) or name for name in rule.theirs}
+            names |= {rule.twin} if rule.twin is not None else set()
+    return names
+
+
+def _settle_copies(
+    family: Family, stored: dict[str, StoredTensor], expected: Mapping[str, object], elsewhere: set[str]
+) -> list[str]:
+    """Drop tensors that repeat another, and take the copy where only that was stored; problems with both.
+
+    One that another class has in its own right (not tied) is no copy.
+    """
     problems = []
     for copy, original in family.copies.items():
-        if copy not in stored or copy in expected or original not in expected:
+        if copy not in stored or copy in expected or copy in elsewhere or original not in expected:
             continue
         tensor = stored.pop(copy)
         if original not in stored:

@@ -12,6 +12,7 @@ from hanmo.nn.embedding import SegmentEmbedding
 from hanmo.nn.masks import padding_mask
 from hanmo.nn.outputs import EncoderOutput
 from hanmo.nn.pooling import FirstTokenPooler
+from hanmo.nn.sparse import Layout
 from hanmo.nn.stack import Stack
 
 __all__ = ["Encoder"]
@@ -77,9 +78,10 @@ class Encoder(nn.Module):
         x = self.embedding(input_ids, token_type_ids, inputs_embeds, position_ids)
         mask = padding_mask(attention_mask, batch, length) if attention_mask is not None else None
         seen: list[Tensor] | None = [] if output_hidden_states else None
-        x = self.stack(x, Context(mask=mask), seen)
+        layout = Layout(causal=False, real=mask[:, 0, 0] if mask is not None else None)
+        x = self.stack(x, Context(mask=mask, layout=layout), seen)
         return EncoderOutput(
             last_hidden_state=x,
-            pooler_output=self.pooler(x) if self.pooler is not None else None,
+            pooler_output=self.pooler(x, attention_mask) if self.pooler is not None else None,
             hidden_states=tuple(seen) if seen is not None else None,
         )

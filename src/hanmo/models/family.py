@@ -45,6 +45,9 @@ class Family:
     through it too, so that a class without a head may leave out the prefix of the others."""
     copies: Mapping[str, str] = field(default_factory=dict)
     """Full names of tensors that may repeat another (tied weights that were stored twice) → the other."""
+    own_head: str | None = None
+    """The one of `copies` that is an output matrix of its own wherever a file has another one than the token vectors,
+    although its config.json says that they are tied (settings are then taken with `tie_embeddings` False)."""
 
     def architecture(self, name: str | None = None) -> Architecture:
         """The class of this name; the first if None.

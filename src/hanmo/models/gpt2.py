@@ -7,9 +7,10 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from hanmo.core.settings import Settings
 from hanmo.models.causal_lm import CausalLM
 from hanmo.models.checks import check_activation, check_heads
+from hanmo.models.patterns import PatternSettings, check_patterns
+from hanmo.models.settings import DecoderHeadSettings
 from hanmo.nn.attention import SelfAttention
 from hanmo.nn.block import Block, PreNorm
 from hanmo.nn.embedding import Embedding
@@ -23,7 +24,7 @@ from hanmo.nn.stack import Stack
 __all__ = ["SIZES", "GPT2Config", "gpt2"]
 
 
-class GPT2Config(Settings):
+class GPT2Config(DecoderHeadSettings, PatternSettings):
     """Shape and constants of a GPT-2."""
 
     vocab_size: int = Field(50257, gt=0)
@@ -67,6 +68,7 @@ class GPT2Config(Settings):
     def _check(self) -> Self:
         check_heads(self.d_model, self.n_heads)
         check_activation(self.activation)
+        check_patterns(self.attention, self.n_layers)
         return self
 
     @property
@@ -88,8 +90,8 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 
 
-def gpt2(config: GPT2Config) -> CausalLM:
-    """Assemble a GPT-2 with fresh weights."""
+def gpt2(config: GPT2Config, *, architecture: str = "GPT2LMHeadModel") -> CausalLM:
+    """Assemble a GPT-2 with fresh weights; `architecture` is its name in config.json."""
     c = config
 
     def norm() -> LayerNorm:
@@ -97,7 +99,9 @@ def gpt2(config: GPT2Config) -> CausalLM:
 
     def block(depth: int) -> Block:
         scale = (1 / math.sqrt(c.d_head) if c.scale_scores else 1.0) / (depth + 1 if c.scale_scores_by_depth else 1)
-        attention = SelfAttention(c.d_model, c.n_heads, scale=scale, dropout=c.dropout_attention)
+        attention = SelfAttention(
+            c.d_model, c.n_heads, scale=scale, dropout=c.dropout_attention, pattern=c.pattern(depth)
+        )
         feedforward = FeedForward(c.d_model, c.d_ff, activation=c.activation)
         return Block(
             attention=PreNorm(attention, norm(), dropout=c.dropout_residual),
@@ -110,7 +114,7 @@ def gpt2(config: GPT2Config) -> CausalLM:
         embedding=Embedding(c.vocab_size, c.d_model, positions=positions, dropout=c.dropout_embedding),
         stack=Stack([block(depth) for depth in range(c.n_layers)], norm=norm()),
         head=None if c.tie_embeddings else Linear(c.d_model, c.vocab_size, bias=False),
-        architecture="GPT2LMHeadModel",
+        architecture=architecture,
     )
     init_normal(model, c.init_std)
     init_residual_outputs(model.stack, c.init_std, 2 * c.n_layers)

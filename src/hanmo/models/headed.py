@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from hanmo.core.errors import ConfigError
 from hanmo.models.heads import Encoded
 from hanmo.nn.outputs import Output
 
@@ -37,6 +38,7 @@ class HeadedModel(nn.Module):
         sentence_order_label: Tensor | None = None,
         start_positions: Tensor | None = None,
         end_positions: Tensor | None = None,
+        label_mask: Tensor | None = None,
         **inputs: Any,
     ) -> Output:
         """Scores, and a loss where labels are given.
@@ -49,18 +51,26 @@ class HeadedModel(nn.Module):
             sentence_order_label: the same under ALBERT's name.
             start_positions: (B,), for heads that point at spans.
             end_positions: (B,).
+            label_mask: (B, T), which tokens get a label, for heads that score sequences of labels.
             inputs: the backbone's other arguments.
 
         Raises:
             ConfigError: for input that cannot be used, or labels that this head has no use for.
         """
-        encoded = self.backbone(input_ids=input_ids, attention_mask=attention_mask, **inputs)
+        if next_sentence_label is not None and sentence_order_label is not None:
+            raise ConfigError(
+                "labels of pairs were given twice", where="sentence_order_label", remedy="Leave one of them out."
+            )
         pair = next_sentence_label if next_sentence_label is not None else sentence_order_label
+        encoded = self.backbone(input_ids=input_ids, attention_mask=attention_mask, **inputs)
         targets = {
             "labels": labels, "pair_labels": pair,
-            "start_positions": start_positions, "end_positions": end_positions,
+            "start_positions": start_positions, "end_positions": end_positions, "label_mask": label_mask,
         }  # fmt: skip
-        return self.head(
+        out = self.head(
             Encoded(encoded, attention_mask, input_ids, self.backbone.token_weight),  # pyright: ignore[reportArgumentType]
             **{name: value for name, value in targets.items() if value is not None},
         )
+        if encoded.mems is not None:
+            out.mems = encoded.mems
+        return out

@@ -19,11 +19,21 @@ from hanmo.nn.embedding import check_ids
 from hanmo.nn.feedforward import named_activation
 from hanmo.nn.linear import Linear
 from hanmo.nn.norms import LayerNorm
-from hanmo.nn.outputs import ClassifierOutput, EncoderOutput, MaskedLMOutput, Output, PretrainingOutput, SpanOutput
+from hanmo.nn.outputs import (
+    ClassifierOutput,
+    EncoderOutput,
+    MaskedLMOutput,
+    Output,
+    PretrainingOutput,
+    SentenceOrderOutput,
+    SpanOutput,
+)
+from hanmo.nn.pooling import pool_first, pool_last
 
 __all__ = [
     "Encoded",
     "Head",
+    "LinearLMHead",
     "MaskedLMHead",
     "MaskedLMScores",
     "NextSentenceHead",
@@ -32,6 +42,8 @@ __all__ = [
     "RowClassifier",
     "SpanHead",
     "TokenClassifier",
+    "first_token",
+    "last_token",
     "row_loss",
 ]
 
@@ -63,19 +75,49 @@ class Head(nn.Module):
         for name in labels:
             if name not in known:
                 raise ConfigError(
-                    f"{name} were given to a {type(self).__name__}, which has no use for them", where=name,
+                    f"{name.replace('pair_labels', 'labels of pairs')} were given to a {type(self).__name__}, "
+                    "which has no use for them",
+                    where=name,
                     remedy="Leave them out, or load the model with the head that they belong to.",
-                )  # fmt: skip
+                )
         return self.score(encoded, **labels)
 
 
+def first_token(encoded: Encoded) -> Tensor:
+    """The vector of each row's first real token, (B, D)."""
+    return pool_first(encoded.output.last_hidden_state, encoded.attention_mask)
+
+
+def last_token(encoded: Encoded, *, pad_id: int | None) -> Tensor:
+    """The vector of each row's last token that is not padding, (B, D), as `transformers` pools decoders.
+
+    Padding is what has the id `pad_id`; without ids, or without such an id, what the mask leaves out.
+
+    Raises:
+        ConfigError: for several rows of ids where nothing says what is padding.
+    """
+    hidden, ids, mask = encoded.output.last_hidden_state, encoded.input_ids, encoded.attention_mask
+    if ids is not None and pad_id is not None:
+        return pool_last(hidden, ids != pad_id)
+    if ids is not None and mask is None and len(ids) > 1:
+        raise ConfigError(
+            "nothing says which tokens are padding, so that no last token can be told",
+            where="attention_mask",
+            remedy="Give an attention_mask, or load the model with changes={'pad_id': ...}.",
+        )
+    return pool_last(hidden, mask)
+
+
 class MaskedLMScores(nn.Module):
-    """`act(h W + b)`, norm, then the tied output matrix with its own bias (Devlin et al., 2019, appendix A.2)."""
+    """`act(h W + b)`, norm, then the token vectors as output matrix, with its own bias (Devlin et al., 2019, §3.1)."""
 
     def __init__(
         self, d_model: int, width: int, vocab_size: int, *, activation: str, norm_eps: float, tied: bool = True
     ):
-        """`width`: of the token vectors; differs from `d_model` where they are factorised."""
+        """Args:
+        width: of the token vectors; differs from `d_model` where they are factorised.
+        tied: whether the output matrix is that of the token vectors.
+        """
         super().__init__()
         self.dense = Linear(d_model, width)
         self.act = named_activation(activation)
@@ -99,30 +141,69 @@ class MaskedLMHead(Head):
     def score(self, encoded: Encoded, labels: Tensor | None = None) -> MaskedLMOutput:
         """`labels` (B, T): the true token where one is to be guessed, -100 elsewhere."""
         logits = self.tokens(encoded.output.last_hidden_state, encoded.token_weight)
-        loss = _token_loss(logits, labels) if labels is not None else None
+        loss = _class_loss(logits, labels, "labels") if labels is not None else None
+        return MaskedLMOutput(loss, logits, encoded.output.hidden_states)
+
+
+class LinearLMHead(Head):
+    """Which token stands at each place: one matrix, the token vectors or its own, and a bias."""
+
+    def __init__(self, d_model: int, vocab_size: int, *, tied: bool = True):
+        super().__init__()
+        self.out = None if tied else Linear(d_model, vocab_size, bias=False)
+        self.bias = nn.Parameter(torch.zeros(vocab_size))
+
+    def score(self, encoded: Encoded, labels: Tensor | None = None) -> MaskedLMOutput:
+        """`labels` (B, T), one for each vector of the stack: the true token, or -100 where none is to be guessed."""
+        weight = encoded.token_weight if self.out is None else self.out.weight
+        logits = F.linear(encoded.output.last_hidden_state, weight, self.bias)
+        loss = _class_loss(logits, labels, "labels") if labels is not None else None
         return MaskedLMOutput(loss, logits, encoded.output.hidden_states)
 
 
 class PretrainingHead(Head):
-    """Masked tokens and, from the pooled vector, the relation of two segments (Devlin et al., 2019, §3.1)."""
+    """Masked tokens and, from the pooled vector, the relation of two segments: whether the second follows the first
+    (Devlin et al., 2019, §3.1), or whether they are in order (Lan et al., 2020, §3.1)."""
 
-    def __init__(self, scores: MaskedLMScores, d_model: int, *, dropout: float = 0.0):
+    def __init__(
+        self,
+        scores: MaskedLMScores,
+        d_model: int,
+        *,
+        dropout: float = 0.0,
+        output: type[PretrainingOutput] | type[SentenceOrderOutput] = PretrainingOutput,
+    ):
+        """Args:
+        dropout: probability of dropping an element of the pooled vector.
+        output: what is returned; the names of its fields tell the two relations apart.
+        """
         super().__init__()
         self.tokens = scores
         self.pair = Linear(d_model, 2)
         self.dropout = dropout
+        self.output = output
 
     def score(
         self, encoded: Encoded, labels: Tensor | None = None, pair_labels: Tensor | None = None
-    ) -> PretrainingOutput:
-        """`labels` as for masked tokens; `pair_labels` (B,): 0 for the true relation, 1 for the other."""
+    ) -> PretrainingOutput | SentenceOrderOutput:
+        """`labels` as for masked tokens; `pair_labels` (B,): 0 for the true relation, 1 for the other.
+
+        Raises:
+            ConfigError: if only one of them is given.
+        """
         out = encoded.output
         tokens = self.tokens(out.last_hidden_state, encoded.token_weight)
         pair = self.pair(F.dropout(_pooled(out), self.dropout, self.training))
+        if (labels is None) != (pair_labels is None):
+            raise ConfigError(
+                "labels of tokens and of pairs belong together",
+                where="labels" if labels is None else "pair_labels",
+                remedy="Give both, or load the model with the head for masked tokens alone.",
+            )
         loss = None
         if labels is not None and pair_labels is not None:
-            loss = _token_loss(tokens, labels) + _class_loss(pair, pair_labels, "pair_labels")
-        return PretrainingOutput(loss, tokens, pair, out.hidden_states)
+            loss = _class_loss(tokens, labels, "labels") + _class_loss(pair, pair_labels.flatten(), "pair_labels")
+        return self.output(loss, tokens, pair, out.hidden_states)
 
 
 class NextSentenceHead(Head):
@@ -135,10 +216,16 @@ class NextSentenceHead(Head):
     def score(
         self, encoded: Encoded, labels: Tensor | None = None, pair_labels: Tensor | None = None
     ) -> ClassifierOutput:
-        """`labels` or `pair_labels` (B,): 0 if it follows, 1 if it was drawn at random."""
+        """`labels` or, by its other name, `pair_labels` (B,): 0 if it follows, 1 if it was drawn at random.
+
+        Raises:
+            ConfigError: if both are given.
+        """
+        if labels is not None and pair_labels is not None:
+            raise ConfigError("the same labels were given twice", where="pair_labels", remedy="Leave one of them out.")
         labels = pair_labels if labels is None else labels
         logits = self.pair(_pooled(encoded.output))
-        loss = _class_loss(logits, labels, "labels") if labels is not None else None
+        loss = _class_loss(logits, labels.flatten(), "labels") if labels is not None else None
         return ClassifierOutput(loss, logits, encoded.output.hidden_states)
 
 
@@ -171,7 +258,8 @@ class RowClassifier(Head):
         self.problem_type: ProblemType | None = problem_type
 
     def score(self, encoded: Encoded, labels: Tensor | None = None) -> ClassifierOutput:
-        """`labels`: (B,) classes; (B, C) zeros and ones for several at once; (B,) or (B, C) numbers for regression."""
+        """`labels`: (B,) classes, -100 for none; (B, C) zeros and ones for several at once; (B,) or (B, C) numbers for
+        regression."""
         x = _pooled(encoded.output) if self.pool is None else self.pool(encoded)
         if self.dense is not None:
             x = self.dense(F.dropout(x, self.dropout, self.training)).tanh()
@@ -191,7 +279,7 @@ class TokenClassifier(Head):
     def score(self, encoded: Encoded, labels: Tensor | None = None) -> ClassifierOutput:
         """`labels` (B, T): a class, or -100 where none is scored."""
         logits = self.out(F.dropout(encoded.output.last_hidden_state, self.dropout, self.training))
-        loss = _token_loss(logits, labels) if labels is not None else None
+        loss = _class_loss(logits, labels, "labels") if labels is not None else None
         return ClassifierOutput(loss, logits, encoded.output.hidden_states)
 
 
@@ -205,21 +293,19 @@ class SpanHead(Head):
     def score(
         self, encoded: Encoded, start_positions: Tensor | None = None, end_positions: Tensor | None = None
     ) -> SpanOutput:
-        """`start_positions`, `end_positions` (B,): token indices; one past the row means that it is not counted.
+        """`start_positions`, `end_positions` (B,): token indices; one past the row's end is not counted.
 
         Raises:
-            ConfigError: if only one of them is given.
+            ConfigError: if only one of them is given, or none counts.
         """
         start, end = self.out(encoded.output.last_hidden_state).unbind(-1)  # (B, T) each
         if (start_positions is None) != (end_positions is None):
             raise ConfigError("start_positions and end_positions belong together", where="start_positions")
         loss = None
         if start_positions is not None and end_positions is not None:
-            length = start.shape[1]
-            first, last = start_positions.flatten().clamp(0, length), end_positions.flatten().clamp(0, length)
-            loss = (
-                F.cross_entropy(start, first, ignore_index=length) + F.cross_entropy(end, last, ignore_index=length)
-            ) / 2
+            first = _class_loss(start, _within(start_positions, start.shape[1], "start_positions"), "start_positions")
+            last = _class_loss(end, _within(end_positions, end.shape[1], "end_positions"), "end_positions")
+            loss = (first + last) / 2
         return SpanOutput(loss, start.contiguous(), end.contiguous(), encoded.output.hidden_states)
 
 
@@ -244,9 +330,9 @@ def row_loss(logits: Tensor, labels: Tensor, problem_type: ProblemType | None) -
     if problem_type not in get_args(ProblemType):
         raise ConfigError(f"unknown problem_type {problem_type!r}", where="problem_type")
     if problem_type == "single_label_classification":
-        return _class_loss(logits, labels, "labels")
-    if problem_type == "regression" and logits.shape[-1] == 1:
-        logits, labels = logits.squeeze(-1), labels.reshape(logits.shape[:-1])
+        return _class_loss(logits, labels.flatten(), "labels")
+    if problem_type == "regression" and logits.shape[-1] == 1 and labels.numel() == len(logits):
+        labels = labels.reshape(logits.shape)
     if labels.shape != logits.shape:
         raise ConfigError(f"labels have shape {tuple(labels.shape)}, the scores {tuple(logits.shape)}", where="labels")
     if problem_type == "regression":
@@ -259,24 +345,23 @@ def _pooled(out: EncoderOutput) -> Tensor:
     return out.pooler_output
 
 
+def _within(positions: Tensor, length: int, where: str) -> Tensor:
+    """Positions (B,) with -100 in the place of those past the end."""
+    positions = positions.flatten()
+    return positions.masked_fill(positions >= length, _IGNORED)
+
+
 def _class_loss(logits: Tensor, labels: Tensor, where: str) -> Tensor:
-    labels = labels.flatten()
-    if labels.shape[0] != logits.shape[0]:
-        raise ConfigError(f"{labels.shape[0]} labels for {logits.shape[0]} rows", where=where)
-    check_ids(labels, logits.shape[-1], where=where, what="class")
-    return F.cross_entropy(logits, labels)
-
-
-def _token_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of scores (..., C) over the labels (...) that are not -100."""
     if labels.shape != logits.shape[:-1]:
-        raise ConfigError(
-            f"labels have shape {tuple(labels.shape)}, the input {tuple(logits.shape[:-1])}", where="labels"
-        )
+        raise ConfigError(f"labels have shape {tuple(labels.shape)}, expected {tuple(logits.shape[:-1])}", where=where)
+    if labels.is_floating_point():
+        raise ConfigError(f"labels are {str(labels.dtype).removeprefix('torch.')}, expected whole numbers", where=where)
     counted = labels != _IGNORED
     if not torch.compiler.is_compiling() and labels.device.type == "cpu" and not bool(counted.any()):
         raise ConfigError(
-            "every label is left out, so there is no loss", where="labels",
+            "every label is left out, so there is no loss", where=where,
             remedy="Look at the data: a text cut too short has no answer left to learn.",
         )  # fmt: skip
-    check_ids(labels.where(counted, 0), logits.shape[-1], where="labels", what="class")
-    return F.cross_entropy(logits.flatten(0, -2), labels.flatten(), ignore_index=_IGNORED)
+    check_ids(labels.where(counted, 0), logits.shape[-1], training=True, where=where, what="class")
+    return F.cross_entropy(logits.flatten(0, -2), labels.flatten().long(), ignore_index=_IGNORED)

@@ -7,7 +7,7 @@ from pydantic import Field
 from hanmo.core.settings import Settings
 from hanmo.models.heads import ProblemType
 
-__all__ = ["HeadSettings"]
+__all__ = ["DecoderHeadSettings", "HeadSettings"]
 
 
 class HeadSettings(Settings):
@@ -22,3 +22,10 @@ class HeadSettings(Settings):
     def n_labels(self) -> int:
         """Number of classes."""
         return len(self.labels)
+
+
+class DecoderHeadSettings(HeadSettings):
+    """The same for causal families."""
+
+    dropout_head: float = Field(0.0, ge=0, lt=1)
+    """Probability of dropping an element before a classifier of tokens."""

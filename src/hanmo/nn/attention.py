@@ -16,7 +16,9 @@ from hanmo.core.errors import ConfigError
 from hanmo.nn.context import Context
 from hanmo.nn.linear import Linear
 from hanmo.nn.masks import causal_mask
+from hanmo.nn.norms import RMSNorm
 from hanmo.nn.positions import rotate
+from hanmo.nn.sparse import SparsePattern, attention_blocks
 
 __all__ = ["CrossAttention", "SelfAttention", "attention_plain", "attention_sdpa"]
 
@@ -101,6 +103,8 @@ class SelfAttention(nn.Module):
         out_bias: bool | None = None,
         scale: float | None = None,
         dropout: float = 0.0,
+        qk_norm_eps: float | None = None,
+        pattern: SparsePattern | None = None,
     ):
         """Args:
         n_kv_heads: key/value heads, each shared by n_heads / n_kv_heads query heads (Ainslie et al., 2023).
@@ -109,6 +113,9 @@ class SelfAttention(nn.Module):
         out_bias: whether the output projection has one; as `bias` if None.
         scale: factor of the scores; 1/√d_head if None.
         dropout: probability of dropping an attention weight in training.
+        qk_norm_eps: if given, each query and each key is normalised over its head (Henry et al., 2020; RMSNorm), with
+            this added to the mean square.
+        pattern: which positions see which; all if None.
         """
         super().__init__()
         self.n_heads = n_heads
@@ -120,15 +127,23 @@ class SelfAttention(nn.Module):
             )
         self.scale = 1 / math.sqrt(self.d_head) if scale is None else scale
         self.dropout = dropout
+        self.pattern = pattern
         rows = (n_heads * self.d_head, self.n_kv_heads * self.d_head, self.n_kv_heads * self.d_head)
         self.qkv = Linear(d_model, sum(rows), bias=bias, parts=rows)
         self.out = Linear(n_heads * self.d_head, d_model, bias=bias if out_bias is None else out_bias)
+        self.q_norm = RMSNorm(self.d_head, eps=qk_norm_eps) if qk_norm_eps is not None else None
+        self.k_norm = RMSNorm(self.d_head, eps=qk_norm_eps) if qk_norm_eps is not None else None
 
     def forward(self, x: Tensor, context: Context, layer: int) -> Tensor:
         """(B, T, D) → (B, T, D)."""
         H, G = self.n_heads, self.n_kv_heads
         heads = self.qkv(x).unflatten(-1, (H + 2 * G, self.d_head))  # (B, T, H + 2G, K)
-        if context.rotation is None:
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k, v = heads.split((H, G, G), dim=2)
+            q, k = self.q_norm(q), self.k_norm(k)
+            if context.rotation is not None:
+                q, k = rotate(q, context.rotation), rotate(k, context.rotation)
+        elif context.rotation is None:
             q, k, v = heads.split((H, G, G), dim=2)
         else:
             qk, v = heads.split((H + G, G), dim=2)
@@ -136,13 +151,25 @@ class SelfAttention(nn.Module):
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, H or G, T, K)
         if context.cache is not None:
             k, v = context.cache.update(layer, k, v)  # (B, G, S, K)
-        dropout = self.dropout if self.training else 0.0
-        y = attention_sdpa(q, k, v, mask=context.mask, causal=context.causal, scale=self.scale, dropout=dropout)
+        y = self._mix(q, k, v, context)
         return self.out(y.transpose(1, 2).flatten(-2))
+
+    def _mix(self, q: Tensor, k: Tensor, v: Tensor, context: Context) -> Tensor:
+        dropout = self.dropout if self.training else 0.0
+        if self.pattern is None:
+            return attention_sdpa(q, k, v, mask=context.mask, causal=context.causal, scale=self.scale, dropout=dropout)
+        assert context.layout is not None, "a sparse layer needs to know what stands where"
+        if self.pattern.worth_blocks(q.shape[2], k.shape[2], context.layout):
+            return attention_blocks(q, k, v, self.pattern, context.layout, scale=self.scale, dropout=dropout)
+        mask = self.pattern.mask(q.shape[2], k.shape[2], context.layout, q.device)
+        return attention_sdpa(q, k, v, mask=mask, scale=self.scale, dropout=dropout)
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of the input over `context.source` (an encoder's output, an image)."""
+    """Multi-head attention of the input over `context.source` (an encoder's output, an image).
+
+    The input may have n times as many rows as the source: n rows after each other then look at the same one.
+    """
 
     def __init__(
         self,
@@ -171,14 +198,27 @@ class CrossAttention(nn.Module):
         Raises:
             ConfigError: if there is no source to look at.
         """
-        if context.source is None:
-            raise ConfigError("cross-attention was given nothing to look at", where="source")
+        length = x.shape[1]
         q = self.q(x).unflatten(-1, (self.n_heads, self.d_head)).transpose(1, 2)  # (B, H, T, K)
-        kv = self.kv(context.source).unflatten(-1, (2 * self.n_heads, self.d_head)).transpose(1, 2)
-        k, v = kv.chunk(2, dim=1)  # (B, H, S, K)
+        k, v = self._keys_and_values(context, layer)  # (B / n, H, S, K)
+        n = q.shape[0] // k.shape[0]
+        if n > 1:  # queries that look at the same keys, and not at each other, may as well be one row
+            q = q.unflatten(0, (-1, n)).transpose(1, 2).flatten(2, 3)  # (B / n, H, n T, K)
         dropout = self.dropout if self.training else 0.0
         y = attention_sdpa(q, k, v, mask=context.source_mask, scale=self.scale, dropout=dropout)
+        if n > 1:
+            y = y.unflatten(2, (n, length)).transpose(1, 2).flatten(0, 1)
         return self.out(y.transpose(1, 2).flatten(-2))
+
+    def _keys_and_values(self, context: Context, layer: int) -> tuple[Tensor, Tensor]:
+        """Of the source: (B / n, H, S, K) each, from the cache if they are there."""
+        if context.source_cache is not None and (held := context.source_cache.get(layer)) is not None:
+            return held
+        if context.source is None:
+            raise ConfigError("cross-attention was given nothing to look at", where="source")
+        kv = self.kv(context.source).unflatten(-1, (2 * self.n_heads, self.d_head)).transpose(1, 2)
+        k, v = kv.chunk(2, dim=1)
+        return (k, v) if context.source_cache is None else context.source_cache.put(layer, k, v)
 
 
 def _head_width(d_model: int, n_heads: int, d_head: int | None) -> int:

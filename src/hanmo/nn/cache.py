@@ -1,4 +1,4 @@
-"""Keys and values of the positions that a decoder has already seen.
+"""Keys and values of the positions that a decoder has already seen, and of the source that it looks at.
 
 Shapes: L layers, B batch, G key/value heads, T new positions, S all positions, K d_head.
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hanmo.core.errors import ConfigError
 
-__all__ = ["Cache", "GrowingCache", "StaticCache"]
+__all__ = ["Cache", "GrowingCache", "Seq2SeqCache", "SourceCache", "StaticCache"]
 
 
 class Cache(Protocol):
@@ -64,6 +64,11 @@ class GrowingCache:
     def advance(self, n: int) -> None:
         """Count `n` positions as held."""
         self.length += n
+
+    def select(self, rows: Tensor) -> None:
+        """Make the i-th row a copy of what is now row `rows[i]`; there may be more rows afterwards, or fewer."""
+        self.keys = [keys[rows] for keys in self.keys]
+        self.values = [values[rows] for values in self.values]
 
 
 class StaticCache:
@@ -117,6 +122,68 @@ class StaticCache:
     def reset(self) -> None:
         """Forget everything; the memory is kept."""
         self.length = 0
+
+
+class SourceCache:
+    """What cross-attention looks at, computed once for a source; gradients flow through it."""
+
+    def __init__(self) -> None:
+        self.held: dict[int, tuple[Tensor, Tensor]] = {}
+        self.mask: Tensor | None = None
+        """Which positions of the source are real, (B, S), if some may not be."""
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """Rows and positions of the source, or None while it is empty."""
+        for keys, _ in self.held.values():
+            return keys.shape[0], keys.shape[2]
+        return None
+
+    def get(self, layer: int) -> tuple[Tensor, Tensor] | None:
+        """Keys and values of one layer (B, H, S, K), if they are there."""
+        return self.held.get(layer)
+
+    def put(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Keep k, v (B, H, S, K) of one layer, and return them, laid out for being read often."""
+        self.held[layer] = k.contiguous(), v.contiguous()
+        return self.held[layer]
+
+    def select(self, rows: Tensor) -> None:
+        """Make the i-th row a copy of what is now row `rows[i]`."""
+        self.held = {layer: (k[rows], v[rows]) for layer, (k, v) in self.held.items()}
+        self.mask = None if self.mask is None else self.mask[rows]
+
+
+class Seq2SeqCache:
+    """Of a decoder with a source: its own positions, and the source. n rows after each other may share a source."""
+
+    def __init__(self, own: GrowingCache | StaticCache | None = None):
+        """`own`: for the decoder's positions; a `GrowingCache` if None."""
+        self.own = GrowingCache() if own is None else own
+        self.source = SourceCache()
+
+    @property
+    def length(self) -> int:
+        """Number of the decoder's positions held."""
+        return self.own.length
+
+    def advance(self, n: int) -> None:
+        """Count `n` positions of the decoder as held."""
+        self.own.advance(n)
+
+    def select(self, rows: Tensor) -> None:
+        """Make the i-th row a copy of what is now row `rows[i]`.
+
+        Rows that share a source must stay neighbours, and all sources keep or get the same number of rows; a source
+        that no row is left of is dropped.
+        """
+        assert isinstance(self.own, GrowingCache), "rows of a StaticCache stay where they are"
+        shape = self.source.shape
+        assert shape is not None, "nothing to select from before the first pass"
+        sources = (rows // (self.own.keys[0].shape[0] // shape[0])).unique_consecutive()
+        self.own.select(rows)
+        if len(sources) < shape[0]:
+            self.source.select(sources)
 
 
 def _wrong_rows(held: int, given: int) -> ConfigError:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from hanmo.nn.cache import Cache
+from hanmo.nn.cache import Cache, SourceCache
 from hanmo.nn.positions import Rotation
+from hanmo.nn.sparse import Layout
 
 __all__ = ["Context"]
 
@@ -24,6 +25,8 @@ class Context:
     """Each position sees only itself and earlier ones."""
     mask: Tensor | None = None
     """Further limits, broadcastable to (B, H, T, S): bool (True = may look) or added to the scores."""
+    layout: Layout | None = None
+    """What stands where, for layers that make their own mask."""
     rotation: Rotation | None = None
     """Angles for rotary positions."""
     cache: Cache | None = None
@@ -32,3 +35,5 @@ class Context:
     """What cross-attention looks at, (B, S, D_source)."""
     source_mask: Tensor | None = None
     """Like `mask`, for cross-attention."""
+    source_cache: SourceCache | None = None
+    """Keys and values of the source: filled by the first pass, read by later ones, which need no `source`."""

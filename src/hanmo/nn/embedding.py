@@ -66,18 +66,24 @@ class SegmentEmbedding(nn.Module):
     ):
         """Args:
         width: E, of the vectors.
+        max_len: longest text, in tokens.
         n_segments: kinds of segments (`token_type_ids`); 0 for none.
         pad_id: the token that fills rows; its vector is not trained as input.
-        count_from_pad: positions number only tokens other than `pad_id` and begin at `pad_id + 1` (Liu et al., 2019).
+        count_from_pad: positions number only tokens other than `pad_id` and begin at `pad_id + 1` (Liu et al., 2019);
+            so there are `pad_id + 1` more of them than `max_len`.
         d_model: D, if the vectors are to be projected to it (factorised embedding, Lan et al., 2020, §3.1).
         """
         super().__init__()
+        if count_from_pad and pad_id is None:
+            raise ConfigError("positions that count from pad_id need one", where="pad_id")
+        first = pad_id + 1 if count_from_pad and pad_id is not None else 0
         self.token = Lookup(vocab_size, width)
-        self.positions = LearnedPositions(max_len, width)
+        self.positions = LearnedPositions(max_len + first, width, pad_id=pad_id if count_from_pad else None)
         self.segments = Lookup(n_segments, width) if n_segments else None
         self.norm = LayerNorm(width, eps=norm_eps)
         self.project = Linear(width, d_model) if d_model is not None else None
         self.dropout = dropout
+        self.max_len = max_len
         self.pad_id = pad_id
         self.count_from_pad = count_from_pad
 
@@ -91,9 +97,14 @@ class SegmentEmbedding(nn.Module):
         """Ids (B, T), or token vectors (B, T, E) in their place, with segments (B, T), all 0 if None, → (B, T, D).
 
         Raises:
-            ConfigError: for an id, a segment or a position that there is no row for.
+            ConfigError: for an id, a segment or a position that there is no row for, or shapes that do not fit.
         """
         if inputs_embeds is not None:
+            if inputs_embeds.shape[-1] != self.token.embedding_dim:
+                raise ConfigError(
+                    f"token vectors are {inputs_embeds.shape[-1]} wide, this model takes {self.token.embedding_dim}",
+                    where="inputs_embeds",
+                )
             x = inputs_embeds
         else:
             assert input_ids is not None
@@ -103,24 +114,40 @@ class SegmentEmbedding(nn.Module):
             if token_type_ids is None:
                 x = x + self.segments.weight[0]
             else:
-                check_ids(
-                    token_type_ids, self.segments.num_embeddings, training=self.training,
-                    where="token_type_ids", what="segment",
-                )  # fmt: skip
-                x = x + F.embedding(token_type_ids, self.segments.weight)
+                x = x + self._segments(token_type_ids, x.shape[:2], self.segments)
+        elif token_type_ids is not None:
+            raise ConfigError("this model knows no segments", where="token_type_ids", remedy="Leave them out.")
         if self.count_from_pad and position_ids is None:
-            assert self.pad_id is not None
             position_ids = self._count(input_ids, x.shape[1], x.device)
         x = self.norm(x + self.positions(position_ids, x.shape[1]))
         x = F.dropout(x, self.dropout, self.training) if self.dropout else x
         return x if self.project is None else self.project(x)
 
+    def _segments(self, token_type_ids: Tensor, shape: torch.Size, segments: Lookup) -> Tensor:
+        if token_type_ids.shape != shape:
+            raise ConfigError(
+                f"token_type_ids have shape {tuple(token_type_ids.shape)}, the input {tuple(shape)}",
+                where="token_type_ids",
+            )
+        check_ids(
+            token_type_ids, segments.num_embeddings, training=self.training, where="token_type_ids", what="segment"
+        )
+        return F.embedding(token_type_ids, segments.weight)
+
     def _count(self, input_ids: Tensor | None, length: int, device: torch.device) -> Tensor:
-        pad = self.pad_id or 0
+        assert self.pad_id is not None
         if input_ids is None:
-            return torch.arange(pad + 1, pad + 1 + length, device=device)[None]
-        real = input_ids != pad
-        return real.long().cumsum(-1) * real + pad
+            return torch.arange(self.pad_id + 1, self.pad_id + 1 + length, device=device)[None]
+        real = input_ids != self.pad_id
+        if length > self.max_len and not torch.compiler.is_compiling():
+            longest = int(real.sum(-1).max())
+            if longest > self.max_len:
+                raise ConfigError(
+                    f"{longest} tokens, but this model has learned positions for {self.max_len}",
+                    where="input_ids",
+                    remedy="Shorten or split the text; a model with learned positions cannot go past its max_len.",
+                )
+        return real.cumsum(-1) * real + self.pad_id
 
 
 def check_ids(
@@ -132,14 +159,18 @@ def check_ids(
     (it would wait for the device at every step; the device itself stops at a bad id).
 
     Raises:
-        ConfigError: names the first bad id.
+        ConfigError: names a bad id.
     """
     if torch.compiler.is_compiling() or (training and ids.device.type != "cpu"):
         return
     low, high = (int(value) for value in torch.aminmax(ids))
-    if low < 0 or high >= vocab_size:
+    if low >= 0 and high < vocab_size:
+        return
+    bad = low if low < 0 else high
+    if what == "token id":
         raise ConfigError(
-            f"{what} {low if low < 0 else high} is outside the vocabulary of {vocab_size}",
+            f"{what} {bad} is outside the vocabulary of {vocab_size}",
             where=where,
             remedy="Encode the text with the tokenizer that belongs to this model.",
         )
+    raise ConfigError(f"{what} {bad} is outside 0 … {vocab_size - 1}", where=where)

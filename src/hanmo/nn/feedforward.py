@@ -49,25 +49,31 @@ def named_activation(name: str) -> Callable[[Tensor], Tensor]:
 class FeedForward(nn.Module):
     """`act(x W₁ + b₁) W₂ + b₂` (Vaswani et al., 2017, eq. 2)."""
 
-    def __init__(self, d_model: int, d_ff: int, *, activation: str, bias: bool = True):
+    def __init__(self, d_model: int, d_ff: int, *, activation: str, bias: bool = True, dropout: float = 0.0):
+        """`dropout`: probability of dropping an element before the second matrix in training."""
         super().__init__()
+        self.dropout = dropout
         self.act = named_activation(activation)
         self.up = Linear(d_model, d_ff, bias=bias)
         self.out = Linear(d_ff, d_model, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.act(self.up(x)))
+        x = self.act(self.up(x))
+        return self.out(F.dropout(x, self.dropout, self.training) if self.dropout else x)
 
 
 class GatedFeedForward(nn.Module):
     """`(act(x W_gate) ⊙ x W_up) W_out` (Shazeer, 2020, eq. 5 and 6); gate and up are one matrix product."""
 
-    def __init__(self, d_model: int, d_ff: int, *, activation: str, bias: bool = False):
+    def __init__(self, d_model: int, d_ff: int, *, activation: str, bias: bool = False, dropout: float = 0.0):
+        """`dropout`: probability of dropping an element before the last matrix in training."""
         super().__init__()
+        self.dropout = dropout
         self.act = named_activation(activation)
         self.gate_up = Linear(d_model, 2 * d_ff, bias=bias, parts=(d_ff, d_ff))
         self.out = Linear(d_ff, d_model, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.gate_up(x).chunk(2, dim=-1)  # (B, T, F) each
-        return self.out(self.act(gate) * up)
+        x = self.act(gate) * up
+        return self.out(F.dropout(x, self.dropout, self.training) if self.dropout else x)

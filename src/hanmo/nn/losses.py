@@ -1,4 +1,4 @@
-"""Cross-entropy over a vocabulary, from hidden states: `-log softmax(h Wᵀ)[label]`.
+"""Cross-entropy over a vocabulary, from hidden states: `-log softmax(h Wᵀ + b)[label]`.
 
 Shapes: N tokens, D d_model, V vocabulary.
 """
@@ -27,6 +27,7 @@ def cross_entropy(
     *,
     ignore_index: int = -100,
     reduction: Literal["sum", "mean"] = "sum",
+    bias: Tensor | None = None,
 ) -> Tensor:
     """The plain form: all logits at once, softmax in fp32 (fp64 for fp64 input).
 
@@ -35,6 +36,7 @@ def cross_entropy(
         weight: output matrix, (V, D).
         labels: (N,) int64; `ignore_index` leaves a token out.
         reduction: "sum" over tokens, or "mean" over those not left out.
+        bias: added to the scores, (V,).
 
     Returns:
         Scalar, fp32 (fp64 for fp64 input), in nats.
@@ -43,7 +45,7 @@ def cross_entropy(
         ConfigError: for a label outside the vocabulary; for "mean" if every token is left out.
     """
     n_tokens = _check_labels(labels, weight.shape[0], ignore_index, reduction)
-    logits = F.linear(hidden, weight)
+    logits = F.linear(hidden, weight, bias)
     total = F.cross_entropy(logits.to(_wide(logits)), labels, ignore_index=ignore_index, reduction="sum")
     return total if reduction == "sum" else total / n_tokens
 
@@ -55,6 +57,7 @@ def chunked_cross_entropy(
     *,
     ignore_index: int = -100,
     reduction: Literal["sum", "mean"] = "sum",
+    bias: Tensor | None = None,
 ) -> Tensor:
     """The same value and gradients as `cross_entropy` without ever holding all logits.
 
@@ -64,8 +67,9 @@ def chunked_cross_entropy(
     n_tokens = _check_labels(labels, weight.shape[0], ignore_index, reduction)
     device = hidden.device.type
     compute = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
-    needs_grad = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
-    total: Tensor = _ChunkedCrossEntropy.apply(hidden, weight, labels, ignore_index, compute, needs_grad)  # pyright: ignore[reportAssignmentType]
+    inputs = (hidden, weight) if bias is None else (hidden, weight, bias)
+    needs_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
+    total: Tensor = _ChunkedCrossEntropy.apply(hidden, weight, bias, labels, ignore_index, compute, needs_grad)  # pyright: ignore[reportAssignmentType]
     return total if reduction == "sum" else total / n_tokens
 
 
@@ -75,19 +79,22 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         ctx: Any,
         hidden: Tensor,
         weight: Tensor,
+        bias: Tensor | None,
         labels: Tensor,
         ignore_index: int,
         compute: torch.dtype,
         needs_grad: bool,
     ) -> Tensor:
-        ctx.dtypes = hidden.dtype, weight.dtype
+        ctx.dtypes = hidden.dtype, weight.dtype, None if bias is None else bias.dtype
         hidden, weight = hidden.to(compute), weight.to(compute)
+        bias = None if bias is None else bias.to(compute)
         wide = _wide(hidden)
         # elsewhere a look at the values would break a graph or stall an accelerator
         plain = hidden.device.type == "cpu" and not torch.compiler.is_compiling()
         total = torch.zeros((), dtype=wide, device=hidden.device)
         grad_hidden = torch.empty_like(hidden) if needs_grad else None
         grad_weight = torch.zeros(weight.shape, dtype=wide, device=weight.device) if needs_grad else None
+        grad_bias = torch.zeros_like(bias, dtype=wide) if needs_grad and bias is not None else None
         with torch.autocast(hidden.device.type, enabled=False):
             step = max(64, _CHUNK_SCORES // weight.shape[0])
             for start in range(0, hidden.shape[0], step):
@@ -95,7 +102,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 counted = (y != ignore_index)[:, None]  # (n, 1)
                 y = y[:, None].where(counted, 0)
                 # one pass over each row while it is in cache, where logsumexp would make four over all of them
-                logp = (h @ weight.t()).to(wide).log_softmax(dim=-1)  # (n, V)
+                logp = F.linear(h, weight, bias).to(wide).log_softmax(dim=-1)  # (n, V)
                 total -= logp.gather(1, y).where(counted, 0).sum()
                 if grad_hidden is None or grad_weight is None:
                     continue
@@ -104,6 +111,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 p.scatter_add_(1, y, torch.full_like(y, -1, dtype=wide))
                 if not (plain and bool(counted.all())):
                     p.masked_fill_(~counted, 0)
+                if grad_bias is not None:
+                    grad_bias += p.sum(0)
                 p = p.to(hidden.dtype)
                 grad_hidden[start : start + step] = p @ weight
                 if wide == p.dtype:
@@ -111,15 +120,16 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 else:
                     grad_weight += p.t() @ h
         if grad_hidden is not None and grad_weight is not None:
-            ctx.save_for_backward(grad_hidden, grad_weight)
+            ctx.save_for_backward(grad_hidden, grad_weight, grad_bias)
         return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        grad_hidden, grad_weight = ctx.saved_tensors
-        hidden_dtype, weight_dtype = ctx.dtypes
-        return (grad_hidden * grad).to(hidden_dtype), (grad_weight * grad).to(weight_dtype), None, None, None, None
+        grad_hidden, grad_weight, grad_bias = ctx.saved_tensors
+        hidden_dtype, weight_dtype, bias_dtype = ctx.dtypes
+        grads = (grad_hidden * grad).to(hidden_dtype), (grad_weight * grad).to(weight_dtype)
+        return *grads, None if grad_bias is None else (grad_bias * grad).to(bias_dtype), None, None, None, None
 
 
 def _wide(x: Tensor) -> torch.dtype:

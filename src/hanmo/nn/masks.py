@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hanmo.core.errors import ConfigError
 
-__all__ = ["causal_mask", "combine", "packed_mask", "padding_mask", "positions_from_padding"]
+__all__ = ["causal_mask", "combine", "packed_mask", "packed_texts", "padding_mask", "positions_from_padding"]
 
 
 def causal_mask(n_queries: int, n_keys: int, device: torch.device | None = None) -> Tensor:
@@ -50,20 +50,31 @@ def padding_mask(attention_mask: Tensor, batch: int, n_keys: int) -> Tensor | No
     return seen[:, None, None, :]
 
 
-def packed_mask(position_ids: Tensor) -> Tensor | None:
-    """Keep texts that are packed into one row apart: a new one starts where positions do not go up by one.
+def packed_texts(position_ids: Tensor) -> Tensor | None:
+    """Number the texts that are packed into one row: a new one starts where positions do not go up by one.
 
     Args:
         position_ids: (B, T), for example 0 1 2 0 1 for texts of three and two tokens.
 
     Returns:
-        (B, 1, T, T) bool, True within one text; None where each row is one text.
+        (B, T) int64, 0 0 0 1 1 in the example; None where each row is one text.
     """
     starts = position_ids.diff(dim=-1, prepend=position_ids[:, :1] - 1) != 1
     if not torch.compiler.is_compiling() and not bool(starts.any()):
         return None
-    text = starts.cumsum(-1)
-    return (text[:, None, :, None] == text[:, None, None, :]).contiguous()
+    return starts.cumsum(-1)
+
+
+def packed_mask(texts: Tensor | None) -> Tensor | None:
+    """Keep texts that are packed into one row apart.
+
+    Args:
+        texts: number of the text that each token belongs to, (B, T); None where each row is one text.
+
+    Returns:
+        (B, 1, T, T) bool, True within one text; None where there is nothing to keep apart.
+    """
+    return None if texts is None else (texts[:, None, :, None] == texts[:, None, None, :]).contiguous()
 
 
 def combine(*masks: Tensor | None) -> Tensor | None:

@@ -8,15 +8,21 @@ from typing import Any
 
 from torch import Tensor
 
-from hanmo.nn.cache import Cache
+from hanmo.nn.cache import Cache, Seq2SeqCache
+from hanmo.nn.recurrent import LSTMState
+from hanmo.nn.recurrent_decoder import DecoderState
 
 __all__ = [
     "CausalLMOutput",
     "ClassifierOutput",
+    "ContrastiveOutput",
     "EncoderOutput",
     "MaskedLMOutput",
     "Output",
     "PretrainingOutput",
+    "ProjectedOutput",
+    "SentenceOrderOutput",
+    "Seq2SeqLMOutput",
     "SpanOutput",
 ]
 
@@ -57,12 +63,30 @@ class CausalLMOutput(Output):
     """Mean cross-entropy in nats over the labels that count, scalar; with `labels`."""
     logits: Tensor | None = None
     """Unnormalised scores of the next token, (B, T', V)."""
-    past_key_values: Cache | None = None
-    """Keys and values for going on; with `use_cache`."""
+    past_key_values: Cache | LSTMState | None = None
+    """Keys and values, or a recurrent state, for going on; with `use_cache`."""
     hidden_states: tuple[Tensor, ...] | None = None
     """Input of each layer and the final output, n_layers + 1 times (B, T, D); with `output_hidden_states`."""
     last_hidden_state: Tensor | None = None
     """Output of the final norm, (B, T, D)."""
+
+
+@dataclass
+class Seq2SeqLMOutput(Output):
+    """Of a language model with a source. B batch, S positions of the source, T of the target, V vocabulary, D d_model."""
+
+    loss: Tensor | None = None
+    """Mean cross-entropy in nats over the labels that count, scalar; with `labels`."""
+    logits: Tensor | None = None
+    """Unnormalised scores of the next token, (B, T, V)."""
+    past_key_values: Seq2SeqCache | DecoderState | None = None
+    """Keys and values, or a recurrent state, for going on; with `use_cache`."""
+    decoder_hidden_states: tuple[Tensor, ...] | None = None
+    """Input of each layer and the final output, n_layers + 1 times (B, T, D); with `output_hidden_states`."""
+    encoder_last_hidden_state: Tensor | None = None
+    """Output of the encoder, (B, S, D); unless a cache has taken its place."""
+    encoder_hidden_states: tuple[Tensor, ...] | None = None
+    """The same of the encoder, (B, S, D)."""
 
 
 @dataclass
@@ -77,6 +101,8 @@ class EncoderOutput(Output):
     """Keys and values for going on; with `use_cache`."""
     hidden_states: tuple[Tensor, ...] | None = None
     """Input of each layer and the final output, n_layers + 1 times (B, T, D); with `output_hidden_states`."""
+    mems: tuple[Tensor, ...] | None = None
+    """What each layer may look back at in the next segment, n_layers times (B, M, D); where there is recurrence."""
 
 
 @dataclass
@@ -89,6 +115,8 @@ class MaskedLMOutput(Output):
     """Unnormalised scores of the token at each position itself, (B, T, V)."""
     hidden_states: tuple[Tensor, ...] | None = None
     """As in `EncoderOutput`."""
+    mems: tuple[Tensor, ...] | None = None
+    """As in `EncoderOutput`."""
 
 
 @dataclass
@@ -100,14 +128,23 @@ class PretrainingOutput(Output):
     prediction_logits: Tensor | None = None
     """Scores of the tokens, (B, T, V)."""
     seq_relationship_logits: Tensor | None = None
-    """Scores of the pair (next sentence, or sentence order), (B, 2)."""
+    """Scores of whether the second segment follows the first, (B, 2)."""
     hidden_states: tuple[Tensor, ...] | None = None
     """As in `EncoderOutput`."""
 
-    @property
-    def sop_logits(self) -> Tensor | None:
-        """ALBERT's name for the scores of the pair."""
-        return self.seq_relationship_logits
+
+@dataclass
+class SentenceOrderOutput(Output):
+    """Of a model that fills in masked tokens and judges the order of two segments."""
+
+    loss: Tensor | None = None
+    """Sum of the two mean losses, scalar; with both kinds of labels."""
+    prediction_logits: Tensor | None = None
+    """Scores of the tokens, (B, T, V)."""
+    sop_logits: Tensor | None = None
+    """Scores of the order as it is and swapped, (B, 2)."""
+    hidden_states: tuple[Tensor, ...] | None = None
+    """As in `EncoderOutput`."""
 
 
 @dataclass
@@ -119,6 +156,8 @@ class ClassifierOutput(Output):
     logits: Tensor | None = None
     """Scores (B, C) of rows, or (B, T, C) of tokens."""
     hidden_states: tuple[Tensor, ...] | None = None
+    """As in `EncoderOutput`."""
+    mems: tuple[Tensor, ...] | None = None
     """As in `EncoderOutput`."""
 
 
@@ -134,3 +173,39 @@ class SpanOutput(Output):
     """(B, T)."""
     hidden_states: tuple[Tensor, ...] | None = None
     """As in `EncoderOutput`."""
+    mems: tuple[Tensor, ...] | None = None
+    """As in `EncoderOutput`."""
+
+
+@dataclass
+class ProjectedOutput(Output):
+    """Of one tower of a pair that shares a space. B batch, E width of that space."""
+
+    text_embeds: Tensor | None = None
+    """Projected vectors of texts, not normalised, (B, E); of a text tower."""
+    image_embeds: Tensor | None = None
+    """Projected vectors of images, not normalised, (B, E); of an image tower."""
+    last_hidden_state: Tensor | None = None
+    """As in `EncoderOutput`."""
+    hidden_states: tuple[Tensor, ...] | None = None
+    """As in `EncoderOutput`."""
+
+
+@dataclass
+class ContrastiveOutput(Output):
+    """Of a pair of towers. B_i images, B_t texts, E width of the shared space."""
+
+    loss: Tensor | None = None
+    """Mean of both cross-entropies in nats, scalar; with `return_loss`."""
+    logits_per_image: Tensor | None = None
+    """Cosines times the inverse temperature, (B_i, B_t)."""
+    logits_per_text: Tensor | None = None
+    """The same seen from the texts, (B_t, B_i)."""
+    text_embeds: Tensor | None = None
+    """Vectors of texts of length 1, (B_t, E)."""
+    image_embeds: Tensor | None = None
+    """Vectors of images of length 1, (B_i, E)."""
+    text_model_output: EncoderOutput | None = None
+    """What the text tower returned, its pooled vector projected."""
+    vision_model_output: EncoderOutput | None = None
+    """What the image tower returned, its pooled vector projected."""

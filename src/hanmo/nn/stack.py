@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from hanmo.nn.context import Context
 
@@ -19,15 +20,22 @@ class Stack(nn.Module):
         norm: applied to the last output, or None.
         order: which layer runs at each depth; once each if None. `[0] * 12` runs one layer twelve times, as
             cross-layer parameter sharing does (Lan et al., 2020, §3.1).
+        dropout: probability of dropping an element of the last output in training.
     """
 
     def __init__(
-        self, layers: Sequence[nn.Module], *, norm: nn.Module | None = None, order: Sequence[int] | None = None
+        self,
+        layers: Sequence[nn.Module],
+        *,
+        norm: nn.Module | None = None,
+        order: Sequence[int] | None = None,
+        dropout: float = 0.0,
     ):
         super().__init__()
         self.layers = nn.ModuleList(layers)
         self.order = tuple(range(len(layers)) if order is None else order)
         self.norm = norm
+        self.dropout = dropout
 
     def forward(self, x: Tensor, context: Context, seen: list[Tensor] | None = None) -> Tensor:
         """(B, T, D) → (B, T, D).
@@ -43,6 +51,8 @@ class Stack(nn.Module):
             x = self.layers[index](x, context, depth)
         if self.norm is not None:
             x = self.norm(x)
+        if self.dropout:
+            x = F.dropout(x, self.dropout, self.training)
         if seen is not None:
             seen.append(x)
         return x

@@ -60,7 +60,7 @@ def evaluate_run(run: Path, model: CausalLM, tokenizer: Tokenizer, recipe: Pretr
 def write_samples(run: Path, recipe: PretrainRecipe) -> None:
     """Let the written model directory continue a few prompts at each temperature; the result is samples.json."""
     from hanmo.evaluation.samples import choose_prompts
-    from hanmo.tasks.language_model import load
+    from hanmo.tasks.loading import load
 
     documents = list(read_documents(run / "corpus" / "heldout.jsonl.gz"))
     prompts = choose_prompts(documents, recipe.samples.n_prompts, recipe.seed)

@@ -7,6 +7,8 @@ interrupted takes up again at the first stage whose result is not there.
 from __future__ import annotations
 
 import errno
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -66,8 +68,9 @@ def pretrain(
             return done
     story = _Story(recipe, run, resume)
     try:
-        story.open(command)
-        return story.tell()
+        with _terminable():
+            story.open(command)
+            return story.tell()
     except KeyboardInterrupt:
         story.close("interrupted", None)
         say(
@@ -111,11 +114,13 @@ class _Story:
         self.energy = EnergyMeter()
         self.stages: list[dict[str, Any]] = []
         self.seconds_before = 0.0
+        self.energy_before: dict[str, Any] = {}
 
     def open(self, command: str | None) -> None:
         recipe = self.recipe
         known = self.run.read()
         self.seconds_before = known.get("seconds", 0.0)
+        self.energy_before = known.get("energy") or {}
         self.stages = [stage for stage in known.get("stages", []) if stage["name"] in ("corpus", "tokenizer", "encode")]
         values = recipe.model_dump(mode="json")
         self.run.record(
@@ -153,9 +158,19 @@ class _Story:
     def close(self, status: str, error: str | None) -> None:
         """Leave a record of how the session ended, if the disk lets us."""
         try:
-            self.run.record(status=status, error=error, finished=_now(), seconds=self._seconds(), stages=self.stages)
+            self.run.record(
+                status=status, error=error, finished=_now(), seconds=self._seconds(), stages=self.stages,
+                energy=self._energy(),
+            )  # fmt: skip
         except (HanmoError, OSError):
             say(f"(run.json in {self.run.path} could not be updated)")
+
+    def _energy(self) -> dict[str, Any]:
+        """Of all sessions that could say how much they used; one that was killed could not."""
+        energy = asdict(self.energy.read())
+        for key in ("kwh", "co2_kg"):
+            energy[key] += self.energy_before.get(key) or 0.0
+        return energy
 
     def _seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.started
@@ -263,10 +278,9 @@ class _Story:
             write_json(self.run.path / "evaluation.json", evaluation)
         with self._timed("samples"):
             write_samples(self.run.path, recipe)
-        energy = self.energy.read()
         weights = self.run.model / "model.safetensors"
         self.run.record(
-            status="finished", finished=_now(), seconds=self._seconds(), energy=asdict(energy),
+            status="finished", finished=_now(), seconds=self._seconds(), energy=self._energy(),
             hashes={
                 "train.jsonl.gz": sha256_file(self.run.path / "corpus" / "train.jsonl.gz"),
                 "heldout.jsonl.gz": sha256_file(self.run.path / "corpus" / "heldout.jsonl.gz"),
@@ -309,6 +323,24 @@ class _Story:
         report = read_shard_report(folder).model_dump(mode="json")
         self.run.record(shards=self.run.read().get("shards", {}) | {split: report})
         return open_shards(folder, verify=True, tokenizer_sha256=tokenizer.sha256)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends a stage as Ctrl-C does; training has its own, gentler way with both."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        # None stands for a handler that was not set from Python and cannot be put back
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _counted(items: Iterable[ResultT], advance: Callable[[int], None]) -> Iterator[ResultT]:

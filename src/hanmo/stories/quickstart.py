@@ -22,7 +22,7 @@ _SIZES: tuple[tuple[float, dict[str, Any]], ...] = (
     ),
     (
         6.0,
-        {"n_layers": 3, "d_model": 128, "n_heads": 4, "vocab_size": 2048, "max_len": 128, "batch_size": 4, "lr": 4e-3},
+        {"n_layers": 3, "d_model": 128, "n_heads": 4, "vocab_size": 2048, "max_len": 128, "batch_size": 4, "lr": 6e-3},
     ),
     (
         40.0,
@@ -35,7 +35,7 @@ _SIZES: tuple[tuple[float, dict[str, Any]], ...] = (
 )
 """Longest budget in minutes → size; measured on 2 cores (docs/design-notes.md)."""
 
-_MUON_LR = 0.01
+_MUON_LR = 0.002
 
 
 def quickstart_recipe(

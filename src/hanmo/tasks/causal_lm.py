@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from hanmo.models.causal_lm import CausalLM
+from hanmo.models.causal_lm import NextTokenModel
 from hanmo.nn.losses import chunked_cross_entropy
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ def causal_lm_loss(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, 
     """Sum of the negative log-likelihoods of the labels, in nats, and how many labels there are.
 
     Args:
-        model: a `CausalLM`.
+        model: a `NextTokenModel`.
         batch: `input_ids` (B, T) and `labels` (B, T), labels already shifted, -100 where none is scored.
     """
-    assert isinstance(model, CausalLM)
+    lm = cast(NextTokenModel, model)
     labels = batch["labels"].flatten()
-    hidden = model.hidden(batch["input_ids"]).flatten(0, 1)
-    total = chunked_cross_entropy(hidden, model.head_weight, labels, ignore_index=_IGNORED, reduction="sum")
+    hidden = lm.hidden(batch["input_ids"]).flatten(0, 1)
+    total = chunked_cross_entropy(hidden, lm.head_weight, labels, ignore_index=_IGNORED, reduction="sum")
     return total, (labels != _IGNORED).sum()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,23 +11,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hanmo.core.devices import pick_device
 from hanmo.core.errors import ConfigError, DataError, ModelError
-from hanmo.core.files import read_json, write_json
-from hanmo.core.settings import check_settings
+from hanmo.core.files import write_json
 from hanmo.generation.decoding import decode
 from hanmo.generation.settings import GenerationSettings
-from hanmo.models.causal_lm import CausalLM
-from hanmo.models.directory import read_eos_ids, read_model, write_model
+from hanmo.models.causal_lm import NextTokenModel
+from hanmo.models.directory import write_model
+from hanmo.tasks.model_files import check_tokenizer, seed_of, settings_of
 from hanmo.tasks.score import Score
 from hanmo.tokenizers.chat import chat_ids
 from hanmo.tokenizers.streaming import StreamDecoder
 from hanmo.tokenizers.tokenizer import Tokenizer
 
-__all__ = ["LanguageModel", "load"]
+__all__ = ["LanguageModel"]
 
-_SPARE_ROWS = 0.005
-"""Share of the vocabulary by which a model may be larger than its tokenizer: sizes are often rounded up."""
 _ROWS_AT_ONCE = 16
 _SCORE_BYTES = 128 << 20
 
@@ -38,7 +34,7 @@ class LanguageModel:
 
     def __init__(
         self,
-        model: CausalLM,
+        model: NextTokenModel,
         tokenizer: Tokenizer,
         *,
         eos_ids: Sequence[int] = (),
@@ -59,7 +55,7 @@ class LanguageModel:
         own = () if tokenizer.eos_id is None else (tokenizer.eos_id,)
         self.eos_ids: tuple[int, ...] = tuple(eos_ids) or own
         self._generation_config = dict(generation_config) if generation_config is not None else None
-        _check_tokenizer(model.config, tokenizer, self.eos_ids, where)
+        check_tokenizer(model.config, tokenizer, self.eos_ids, where)
 
     @property
     def config(self) -> Any:
@@ -84,7 +80,7 @@ class LanguageModel:
         Raises:
             ConfigError: for a setting that cannot be, or a prompt that leaves no room in the context.
         """
-        checked = _settings(settings)
+        checked = settings_of(settings)
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         texts = self._complete([self._prompt_ids(item) for item in prompts], checked)
         result: list[Any] = texts if checked.n > 1 else [item[0] for item in texts]
@@ -96,7 +92,7 @@ class LanguageModel:
         No piece holds half a character or a part of a stop string. Settings and prompt are checked before this
         returns.
         """
-        return self._stream(self._prompt_ids(prompt), _settings(settings))
+        return self._stream(self._prompt_ids(prompt), settings_of(settings))
 
     def chat(self, messages: Sequence[Mapping[str, Any]], **settings: Any) -> str:
         """Answer a conversation; `messages` have `role` and `content`.
@@ -108,7 +104,7 @@ class LanguageModel:
 
     def stream_chat(self, messages: Sequence[Mapping[str, Any]], **settings: Any) -> Iterator[str]:
         """`chat`, piece by piece as in `stream`."""
-        return self._stream(chat_ids(self.tokenizer, messages, add_generation_prompt=True), _settings(settings))
+        return self._stream(chat_ids(self.tokenizer, messages, add_generation_prompt=True), settings_of(settings))
 
     def score(self, text: str, *, stride: int | None = None) -> Score:
         """Log-probability of every token of a text.
@@ -169,7 +165,7 @@ class LanguageModel:
     def _complete(self, prompts: list[list[int]], settings: GenerationSettings) -> list[list[str]]:
         """`settings.n` texts for each prompt; rows are drawn apart, so a text does not depend on the batch."""
         rows = [ids for ids in prompts for _ in range(settings.n)]
-        seeded = settings.model_copy(update={"seed": _seed(settings)})
+        seeded = settings.model_copy(update={"seed": seed_of(settings)})
         texts: list[str] = []
         for first in range(0, len(rows), _ROWS_AT_ONCE):
             batch = rows[first : first + _ROWS_AT_ONCE]
@@ -182,7 +178,7 @@ class LanguageModel:
     def _stream(self, ids: list[int], settings: GenerationSettings) -> Iterator[str]:
         if settings.n != 1:
             raise ConfigError(f"a stream is one text, not {settings.n}", where="n", remedy="Use generate for several.")
-        seeded = settings.model_copy(update={"seed": _seed(settings)})
+        seeded = settings.model_copy(update={"seed": seed_of(settings)})
         return (piece for _, piece in self._pieces([ids], seeded, 0))
 
     def _pieces(self, rows: list[list[int]], settings: GenerationSettings, first_row: int) -> Iterator[tuple[int, str]]:
@@ -242,80 +238,3 @@ class LanguageModel:
         """(B, T) ids and their successors → log-probability of each successor, (B, T) on the CPU."""
         logits = self.model(input_ids=inputs).logits.float()
         return (logits.gather(-1, targets[..., None]).squeeze(-1) - logits.logsumexp(dim=-1)).cpu()
-
-
-def load(path: str | Path, *, device: str = "auto", dtype: str | torch.dtype | None = None) -> LanguageModel:
-    """Read a model directory: config.json, model.safetensors (or shards) and tokenizer.json.
-
-    Args:
-        path: the folder, such as runs/NAME/model.
-        device: auto, cpu, cuda, mps.
-        dtype: float32 (also if None), bfloat16 or float16: what weights are converted to.
-
-    Raises:
-        ModelError: names the file that is missing or damaged, or says that the tokenizer is another model's.
-        ConfigError: for a device or dtype that does not exist.
-    """
-    path = Path(path)
-    _check_files(path)
-    model = read_model(path, dtype=_dtype(dtype), device=pick_device(device))
-    file = path / "generation_config.json"
-    eos_ids = read_eos_ids(path)
-    config = read_json(file) if file.exists() else None
-    return LanguageModel(model, Tokenizer.load(path), eos_ids=eos_ids, generation_config=config, where=path)
-
-
-def _check_files(path: Path) -> None:
-    if not path.is_dir():
-        what = "this is a file, not a model directory" if path.exists() else "no such model directory"
-        raise ModelError(what, where=path, remedy="Give the folder that holds config.json, such as runs/NAME/model.")
-    if not (path / "config.json").is_file() and (path / "model" / "config.json").is_file():
-        raise ModelError("this folder holds a run, not a model", where=path, remedy=f"Give {path / 'model'}.")
-    weights = ("model.safetensors", "model.safetensors.index.json")
-    missing = [name for name in ("config.json", "tokenizer.json") if not (path / name).is_file()]
-    if not any((path / name).is_file() for name in weights):
-        missing.append(weights[0])
-    if missing:
-        raise ModelError(
-            f"this is not a whole model directory: {', '.join(missing)} missing",
-            where=path,
-            remedy="Copy or download the missing files from where the model came from.",
-        )
-
-
-def _dtype(name: str | torch.dtype | None) -> torch.dtype:
-    if isinstance(name, torch.dtype):
-        return name
-    known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    if name is not None and name not in known:
-        raise ConfigError(f"unknown dtype {name!r}", where="dtype", remedy=f"Choose one of {', '.join(known)}.")
-    return known[name or "float32"]
-
-
-def _settings(values: Mapping[str, Any]) -> GenerationSettings:
-    return check_settings(GenerationSettings, {name: value for name, value in values.items() if value is not None})
-
-
-def _seed(settings: GenerationSettings) -> int:
-    return int.from_bytes(os.urandom(7)) if settings.seed is None else settings.seed
-
-
-def _check_tokenizer(config: Any, tokenizer: Tokenizer, eos_ids: Sequence[int], where: object) -> None:
-    spare = config.vocab_size - tokenizer.vocab_size
-    problem = None
-    if not 0 <= spare <= _SPARE_ROWS * config.vocab_size:
-        problem = f"the tokenizer has {tokenizer.vocab_size} tokens, the model {config.vocab_size}"
-    elif tokenizer.eos_id is not None and eos_ids and tokenizer.eos_id not in _ids(config.eos_id) | set(eos_ids):
-        problem = f"the tokenizer's end-of-text token is {tokenizer.eos_id}, the model's {sorted(eos_ids)}"
-    elif outside := [token for token in eos_ids if token >= config.vocab_size]:
-        problem = f"end-of-text id {outside[0]} is outside the model's vocabulary of {config.vocab_size}"
-    if problem is not None:
-        raise ModelError(
-            f"this tokenizer belongs to another model: {problem}",
-            where=where,
-            remedy="Put the tokenizer files that the model was trained with beside it.",
-        )
-
-
-def _ids(value: int | Sequence[int] | None) -> set[int]:
-    return set() if value is None else {value} if isinstance(value, int) else set(value)

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tokenizers as hf
 from hanmo.core.errors import ConfigError, DataError, FormatError, ModelError, storage_error
 from hanmo.core.files import read_json, sha256_text, write_json, write_text
 from hanmo.tokenizers.pieces import find_piece_reader
+from hanmo.tokenizers.vocabulary_builders import token_text
+from hanmo.tokenizers.vocabulary_files import convert_vocabulary, has_vocabulary
 
-__all__ = ["Tokenizer", "parse_definition"]
+__all__ = ["Framed", "Tokenizer", "has_tokenizer", "parse_definition"]
 
 _ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+
+
+@dataclass(frozen=True)
+class Framed:
+    """A text, or a pair of texts, with the special tokens around it that an encoder was trained with."""
+
+    ids: list[int]
+    """Token ids, special ones included."""
+    token_type_ids: list[int]
+    """Which segment each token belongs to."""
+    truncated: bool = False
+    """Whether the text was longer than allowed, and its end is missing."""
 
 
 class Tokenizer:
@@ -41,18 +56,21 @@ class Tokenizer:
     ):
         self.definition = definition
         self.config = dict(config or {})
-        self._plain = parse_definition(definition, where)
-        # Special tokens written in ordinary text are ordinary text here; `_control` is the other form.
-        self._plain.encode_special_tokens = True
-        vocabulary = self._plain.get_vocab(with_added_tokens=True)
+        self._names = parse_definition(definition, where)
+        vocabulary = self._names.get_vocab(with_added_tokens=True)
         self._pieces: dict[int, str] = {token_id: piece for piece, token_id in vocabulary.items()}
-        self._added = {i: token.content for i, token in self._plain.get_added_tokens_decoder().items()}
-        self._special = {i for i, token in self._plain.get_added_tokens_decoder().items() if token.special}
-        self._read_piece = find_piece_reader(json.loads(definition))
+        self._added = {i: token.content for i, token in self._names.get_added_tokens_decoder().items()}
+        self._special = {i for i, token in self._names.get_added_tokens_decoder().items() if token.special}
+        parsed = json.loads(definition)
+        self._read_piece = find_piece_reader(parsed)
+        # Special tokens written in ordinary text are ordinary text here; `_control` is the other form.
+        unwritable = _hide_special_pieces(parsed, self._special)
+        self._plain = self._names if unwritable is None else parse_definition(unwritable, where)
+        self._plain.encode_special_tokens = True
         self.vocab_size: int = max(self._pieces, default=-1) + 1
         self.special_tokens: dict[str, str] = {}
         for role in _ROLES:
-            text = _token_text(self.config.get(role))
+            text = token_text(self.config.get(role))
             if text is None:
                 continue
             if text not in vocabulary:
@@ -117,12 +135,62 @@ class Tokenizer:
             encodings = coder.encode_batch_fast(list(texts), add_special_tokens=False)
         except (TypeError, UnicodeEncodeError) as error:
             bad = next((n for n, text in enumerate(texts) if not _is_encodable(text)), None)
-            raise DataError(
-                "cannot encode what is not a string, or a string with half a surrogate pair",
-                where=f"text {bad}",
-                remedy="Repair it first, for instance with text.encode('utf-8', 'replace').decode().",
-            ) from error
+            raise _not_encodable(bad) from error
         return [encoding.ids for encoding in encodings]
+
+    def encode_framed(
+        self,
+        texts: Sequence[str | tuple[str, str]],
+        *,
+        max_len: int | None = None,
+        overlong: Literal["error", "truncate"] = "error",
+    ) -> list[Framed]:
+        """Turn texts, or pairs of texts, into ids with special tokens around them, such as [CLS] … [SEP] … [SEP].
+
+        Which tokens is the template of tokenizer.json; where that has none, nothing is added.
+
+        Args:
+            texts: each a string or a pair of strings.
+            max_len: most tokens of a row, special ones included; any number if None.
+            overlong: refuse a longer row, or cut its end (of a pair, that of the longer text). Special tokens stay.
+
+        Raises:
+            DataError: for a row that is too long, or holds half a surrogate pair.
+            ConfigError: if `max_len` leaves no room for a text.
+        """
+        rows = [(text, None) if isinstance(text, str) else tuple(text) for text in texts]
+        for number, row in enumerate(rows):
+            if not all(text is None or _is_encodable(text) for text in row):
+                raise _not_encodable(number)
+        inputs: Any = [first if second is None else (first, second) for first, second in rows]
+        encodings = self._plain.encode_batch_fast(inputs, add_special_tokens=True)
+        framed = []
+        for number, (encoding, (first, second)) in enumerate(zip(encodings, rows, strict=True)):
+            cut = max_len is not None and len(encoding.ids) > max_len
+            if cut and max_len is not None:
+                if overlong == "error":
+                    raise DataError(
+                        f"{len(encoding.ids)} tokens, but at most {max_len} are allowed", where=f"text {number}",
+                        remedy='Shorten or split it, or cut its end with overlong="truncate".',
+                    )  # fmt: skip
+                encoding = self._encode_cut(first, second, max_len)
+            framed.append(Framed(encoding.ids, encoding.type_ids, cut))
+        return framed
+
+    def _encode_cut(self, first: str, second: str | None, max_len: int) -> Any:
+        coder = self._plain
+        room = max_len - coder.num_special_tokens_to_add(second is not None)
+        if room < 1:
+            raise ConfigError(f"max_len {max_len} leaves no room between the special tokens", where="max_len")
+        one = coder.encode(first, add_special_tokens=False)
+        two = None if second is None else coder.encode(second, add_special_tokens=False)
+        if two is None:
+            one.truncate(room)
+        else:  # the shorter one stays whole while it takes no more than half of the room
+            longer, shorter = (one, two) if len(one.ids) >= len(two.ids) else (two, one)
+            shorter.truncate(min(len(shorter.ids), room // 2))
+            longer.truncate(room - len(shorter.ids))
+        return coder.post_process(one, two, add_special_tokens=True)
 
     def decode(self, ids: Iterable[int], *, skip_special: bool = True) -> str:
         """Turn ids into text; bytes that are no UTF-8 become U+FFFD.
@@ -133,7 +201,7 @@ class Tokenizer:
         ids = [int(token_id) for token_id in ids]
         for token_id in ids:
             self._piece(token_id)
-        return self._plain.decode(ids, skip_special_tokens=skip_special)
+        return self._names.decode(ids, skip_special_tokens=skip_special)
 
     def token_bytes(self, token_id: int) -> bytes:
         """The exact bytes that a token stands for; a special token's are those of its name.
@@ -154,7 +222,7 @@ class Tokenizer:
 
     def token_id(self, token: str) -> int | None:
         """Id of a token by its exact name, such as `<|im_end|>`, or None."""
-        return self._plain.token_to_id(token)
+        return self._names.token_to_id(token)
 
     def _piece(self, token_id: int) -> str:
         try:
@@ -190,15 +258,15 @@ class Tokenizer:
 
     @classmethod
     def load(cls, folder: str | Path) -> Tokenizer:
-        """Read the tokenizer of a model folder.
+        """Read the tokenizer of a model folder: tokenizer.json, or the older files that `vocabulary_files` knows.
 
         Raises:
-            ModelError: if there is no tokenizer.json.
+            ModelError: if there is neither.
             FormatError: if a file is truncated, not JSON, or does not fit the others.
         """
         folder = Path(folder)
         definition = _read_text(folder / "tokenizer.json")
-        if definition is None:
+        if definition is None and not has_vocabulary(folder):
             raise ModelError(
                 "there is no tokenizer.json" if folder.is_dir() else "there is no such folder",
                 where=folder / "tokenizer.json" if folder.is_dir() else folder,
@@ -213,7 +281,15 @@ class Tokenizer:
                     raise FormatError("not a JSON object", where=folder / name)
                 config |= values
         template = _read_text(folder / "chat_template.jinja")
+        if definition is None:
+            definition, config = convert_vocabulary(folder, config)
+            return cls(definition, config, chat_template=template, where=folder)
         return cls(definition, config, chat_template=template, where=folder / "tokenizer.json")
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether `Tokenizer.load` finds something to read in this folder."""
+    return (folder / "tokenizer.json").is_file() or has_vocabulary(folder)
 
 
 def parse_definition(definition: str, where: object) -> hf.Tokenizer:
@@ -236,6 +312,31 @@ def parse_definition(definition: str, where: object) -> hf.Tokenizer:
     return parsed
 
 
+def _hide_special_pieces(parsed: dict[str, Any], special: set[int]) -> str | None:
+    """The definition without the texts of special tokens; None where none could be written anyway.
+
+    The pieces of a Unigram model are found wherever their text stands, `</s>` too. A space never reaches the model,
+    so no text has a piece with a space in it.
+    """
+    model = parsed.get("model")
+    if not isinstance(model, dict) or (model.get("type") or "Unigram") != "Unigram" or "unk_id" not in model:
+        return None
+    pieces = [[f" {text}" if i in special else text, score] for i, (text, score) in enumerate(model["vocab"])]
+    added = [
+        token | {"content": f" {token['content']}"} if token["id"] in special and token["id"] < len(pieces) else token
+        for token in parsed.get("added_tokens") or []
+    ]
+    return json.dumps(parsed | {"model": model | {"vocab": pieces}, "added_tokens": added}, ensure_ascii=False)
+
+
+def _not_encodable(number: int | None) -> DataError:
+    return DataError(
+        "cannot encode what is not a string, or a string with half a surrogate pair",
+        where=f"text {number}",
+        remedy="Repair it first, for instance with text.encode('utf-8', 'replace').decode().",
+    )
+
+
 def _read_text(path: Path) -> str | None:
     try:
         # Line endings as they are: universal newlines would change the hash.
@@ -246,13 +347,6 @@ def _read_text(path: Path) -> str | None:
         raise FormatError("not UTF-8 text", where=path, remedy="The file may be damaged; copy it again.") from error
     except OSError as error:
         raise ModelError(f"cannot be read ({error.strerror})", where=path) from error
-
-
-def _token_text(value: Any) -> str | None:
-    """A special token is written as a string or as an object with `content`."""
-    if isinstance(value, Mapping):
-        value = value.get("content")
-    return value if isinstance(value, str) else None
 
 
 def _default_template(value: Any) -> str | None:

@@ -36,7 +36,7 @@ def build_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim
     matrices = hidden_matrices(model)
     return Muon(
         matrices, _adamw_groups(model, settings, without={id(matrix.weight) for matrix in matrices}),
-        lr=settings.lr, muon_lr=settings.muon_lr, momentum=settings.muon_momentum, weight_decay=settings.weight_decay,
+        lr=settings.lr, muon_lr=settings.muon_lr or settings.lr, momentum=settings.muon_momentum, weight_decay=settings.weight_decay,
         betas=(settings.beta1, settings.beta2), eps=settings.eps, fused=_can_fuse(model),
     )  # fmt: skip
 
@@ -56,7 +56,8 @@ def adamw(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float, settings: TrainingSettings) -> None:
     """Give every group the rate of this step; Muon's groups follow in proportion."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * settings.muon_lr / settings.lr if group.get("muon") else rate
+        share = (settings.muon_lr or settings.lr) / settings.lr if group.get("muon") else 1.0
+        group["lr"] = rate * share
 
 
 def _adamw_groups(

@@ -47,8 +47,9 @@ class TrainingSettings(Settings):
     """`adamw`, or `muon` for the matrices between embedding and head and AdamW for the rest."""
     lr: float = Field(default=1e-3, gt=0)
     """Highest learning rate, reached at the end of the warm-up."""
-    muon_lr: float = Field(default=0.02, gt=0)
-    """Highest learning rate of the matrices that Muon updates; follows the same schedule as `lr`."""
+    muon_lr: float | None = Field(default=None, gt=0)
+    """Highest learning rate of the matrices that Muon updates, whose updates are scaled to the size of AdamW's; follows
+    the same schedule as `lr`, and is `lr` if None."""
     muon_momentum: float = Field(default=0.95, ge=0, lt=1)
     """Muon: decay of the mean of gradients."""
     schedule: ScheduleSettings = ScheduleSettings()

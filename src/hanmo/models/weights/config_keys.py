@@ -34,7 +34,7 @@ _BOOKKEEPING = words(
     """
     architectures model_type dtype torch_dtype transformers_version name_or_path _name_or_path _commit_hash
     attn_implementation _attn_implementation _attn_implementation_autoset experts_implementation
-    use_cache return_dict output_attentions output_hidden_states torchscript use_bfloat16 tf_legacy_loss
+    use_cache output_past return_dict output_attentions output_hidden_states torchscript use_bfloat16 tf_legacy_loss
     chunk_size_feed_forward is_decoder id2label label2id num_labels problem_type finetuning_task
     task_specific_params tokenizer_class prefix sep_token_id cls_token_id decoder_start_token_id gradient_checkpointing
     keys_to_ignore_at_inference loss_type unsloth_version unsloth_fixed _unsloth_fixed
@@ -72,6 +72,10 @@ class ConfigKeys:
     """The way back."""
     labels: bool = False
     """Whether the settings have `labels`, the names of classes."""
+    nested: Mapping[str, tuple[str, ConfigKeys]] = field(default_factory=dict)
+    """Their key → our field and the table for what is inside, for settings that are an object of their own."""
+    ours_only: Mapping[str, str] = field(default_factory=dict)
+    """Keys that no other library reads → our field, for settings that it does not have; written where not empty."""
 
     def read(self, values: Mapping[str, Any], where: Path) -> dict[str, Any]:
         """Our fields from their `config.json`.
@@ -83,8 +87,17 @@ class ConfigKeys:
         problems = []
         if self.labels and (labels := _read_labels(values)) is not None:
             ours["labels"] = labels
-        for key, value in self.unfold(dict(values)).items():
-            if key in self.names:
+        for key, value in (dict.fromkeys(self.nested) | self.unfold(dict(values))).items():
+            if key in self.nested:
+                name, table = self.nested[key]
+                if value is not None and not isinstance(value, Mapping):
+                    problems.append(f"{key} = {value!r} (not an object)")
+                else:
+                    ours[name] = table.read(value or {}, Path(f"{where}: {key}"))
+            elif key in self.ours_only:
+                if value:
+                    ours[self.ours_only[key]] = value
+            elif key in self.names:
                 # null means "the default" there, except for token ids, where it means that there is none
                 if value is not None or self.names[key].endswith("_id"):
                     ours[self.names[key]] = tuple(value) if isinstance(value, list) else value
@@ -114,10 +127,17 @@ class ConfigKeys:
             if name == "activation":
                 value = next(there for there, here in ACTIVATION_NAMES.items() if here == value)
             theirs[key] = list(value) if isinstance(value, tuple) else value
-        if self.labels:
+        for key, (name, table) in self.nested.items():
+            theirs[key] = table.write(ours[name])
+        theirs |= {key: ours[name] for key, name in self.ours_only.items() if ours[name]}
+        if self.labels and tuple(ours["labels"]) != _DEFAULT_LABELS:
             theirs["id2label"] = {str(index): label for index, label in enumerate(ours["labels"])}
             theirs["label2id"] = {label: index for index, label in enumerate(ours["labels"])}
         return self.fold(theirs)
+
+
+_DEFAULT_LABELS = ("LABEL_0", "LABEL_1")
+"""What a file without names means, there and here."""
 
 
 def _read_labels(values: Mapping[str, Any]) -> tuple[str, ...] | None:

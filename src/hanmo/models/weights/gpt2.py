@@ -7,9 +7,11 @@ import re
 from hanmo.models.family import Architecture, Family
 from hanmo.models.gpt2 import GPT2Config, gpt2
 from hanmo.models.weights.config_keys import ConfigKeys, words
+from hanmo.models.weights.decoder_heads import HEAD_DEFAULTS, HEAD_FIXED, HEAD_NAMES, decoder_heads
 from hanmo.models.weights.mapping import Rule
+from hanmo.models.weights.pattern_keys import PATTERN_KEY
 
-__all__ = ["FAMILY", "KEYS", "rules"]
+__all__ = ["FAMILY", "KEYS", "canonical", "rules"]
 
 KEYS = ConfigKeys(
     names={
@@ -31,6 +33,7 @@ KEYS = ConfigKeys(
         "bos_token_id": "bos_id",
         "eos_token_id": "eos_id",
         "pad_token_id": "pad_id",
+        **HEAD_NAMES,
     },
     defaults={
         "dropout_embedding": 0.1,
@@ -38,6 +41,7 @@ KEYS = ConfigKeys(
         "dropout_residual": 0.1,
         "bos_id": 50256,
         "eos_id": 50256,
+        **HEAD_DEFAULTS,
     },
     fixed={
         "add_cross_attention": False,
@@ -45,7 +49,10 @@ KEYS = ConfigKeys(
         "pruned_heads": {},
         "quantization_config": None,
         "auto_map": None,
+        **HEAD_FIXED,
     },
+    labels=True,
+    ours_only={PATTERN_KEY: "attention"},
     # n_ctx repeats n_positions; reorder_and_upcast_attn is a way of computing, not another result; summary_* belong to
     # a head for other tasks.
     harmless=words(
@@ -88,7 +95,7 @@ _LINEARS = {
 }
 
 
-def _canonical(name: str) -> str | None:
+def canonical(name: str) -> str | None:
     """The full name of a tensor in a file; None for the constant masks that old files carry."""
     if re.fullmatch(r"(transformer\.)?h\.\d+\.attn\.(bias|masked_bias)", name):
         return None
@@ -98,8 +105,11 @@ def _canonical(name: str) -> str | None:
 FAMILY = Family(
     model_type="gpt2",
     config=GPT2Config,
-    architectures={"GPT2LMHeadModel": Architecture(build=gpt2, rules=rules, generates=True)},
+    architectures={
+        "GPT2LMHeadModel": Architecture(build=gpt2, rules=rules, generates=True),
+        **decoder_heads("GPT2", gpt2, rules, prefix="transformer.", token_head="classifier"),
+    },
     keys=KEYS,
-    canonical=_canonical,
+    canonical=canonical,
     copies={"lm_head.weight": "transformer.wte.weight"},
 )

@@ -7,32 +7,14 @@ from typing import Any
 
 from hanmo.models.family import Architecture, Family
 from hanmo.models.llama import LlamaConfig, llama
+from hanmo.models.rotary_decoder import RotaryDecoderConfig
 from hanmo.models.weights.config_keys import ConfigKeys, words
+from hanmo.models.weights.decoder_heads import HEAD_DEFAULTS, HEAD_FIXED, HEAD_NAMES, decoder_heads
 from hanmo.models.weights.mapping import Rule
+from hanmo.models.weights.pattern_keys import PATTERN_KEY
+from hanmo.models.weights.rope_keys import ROPE_NAMES, fold_rope, unfold_rope
 
-__all__ = ["FAMILY", "KEYS", "rules"]
-
-
-def _unfold_rope(values: dict[str, Any]) -> dict[str, Any]:
-    """`rope_parameters` (version 5) or `rope_scaling` (before), with or without a base, → `rope_theta` and the rest."""
-    rope = values.pop("rope_parameters", None) or values.pop("rope_scaling", None)
-    values.pop("rope_scaling", None)
-    if not isinstance(rope, dict):
-        return values | ({"rope_parameters": rope} if rope else {})
-    rope = dict(rope)
-    if (base := rope.pop("rope_theta", None)) is not None:
-        values["rope_theta"] = base
-    kind = rope.pop("rope_type", rope.pop("type", "default"))
-    if rope.pop("partial_rotary_factor", 1.0) not in (None, 1.0):
-        values["partial_rotary_factor"] = "not 1"
-    if kind != "default" or any(value is not None for value in rope.values()):
-        values["rope_parameters"] = {"rope_type": kind, **rope}
-    return values
-
-
-def _fold_rope(values: dict[str, Any]) -> dict[str, Any]:
-    # Version 5 and newer engines read rope_parameters, everything older rope_theta.
-    return values | {"rope_parameters": {"rope_type": "default", "rope_theta": values["rope_theta"]}}
+__all__ = ["FAMILY", "KEYS", "canonical", "count_key_heads", "decoder_rules", "rules"]
 
 
 KEYS = ConfigKeys(
@@ -46,7 +28,7 @@ KEYS = ConfigKeys(
         "head_dim": "d_head",
         "intermediate_size": "d_ff",
         "hidden_act": "activation",
-        "rope_theta": "rope_base",
+        **ROPE_NAMES,
         "attention_bias": "attention_bias",
         "mlp_bias": "mlp_bias",
         "attention_dropout": "dropout_attention",
@@ -56,8 +38,9 @@ KEYS = ConfigKeys(
         "bos_token_id": "bos_id",
         "eos_token_id": "eos_id",
         "pad_token_id": "pad_id",
+        **HEAD_NAMES,
     },
-    defaults={"d_ff": 11008, "bos_id": 1, "eos_id": 2},
+    defaults={"d_ff": 11008, "bos_id": 1, "eos_id": 2, **HEAD_DEFAULTS},
     fixed={
         "is_encoder_decoder": False,
         "add_cross_attention": False,
@@ -65,33 +48,45 @@ KEYS = ConfigKeys(
         "pruned_heads": {},
         "quantization_config": None,
         "auto_map": None,
+        **HEAD_FIXED,
     },
+    labels=True,
     # pretraining_tp slices products that give the same sums.
     harmless=words("pretraining_tp"),
-    unfold=_unfold_rope,
-    fold=_fold_rope,
+    ours_only={PATTERN_KEY: "attention"},
+    unfold=unfold_rope(2048),
+    fold=fold_rope,
 )
 
 
-def rules(config: LlamaConfig) -> list[Rule]:
-    """Every parameter of the model and the tensors it is made of there."""
+def decoder_rules(
+    config: RotaryDecoderConfig,
+    *,
+    qkv_bias: bool = False,
+    out_bias: bool = False,
+    mlp_bias: bool = False,
+    qk_norm: bool = False,
+) -> list[Rule]:
+    """Every parameter of a `rotary_decoder` with these choices and the tensors it is made of there."""
     heads = (config.n_heads * config.d_head, config.n_kv_heads * config.d_head, config.n_kv_heads * config.d_head)
     table = [
         Rule("embedding.token.weight", ("model.embed_tokens.weight",)),
         Rule("stack.norm.weight", ("model.norm.weight",)),
     ]
-    attention = ("weight", "bias") if config.attention_bias else ("weight",)
-    feedforward = ("weight", "bias") if config.mlp_bias else ("weight",)
+    norms = ("q_norm", "k_norm") if qk_norm else ()
     for i in range(config.n_layers):
         ours, theirs = f"stack.layers.{i}", f"model.layers.{i}"
         qkv = [f"{theirs}.self_attn.{part}_proj" for part in "qkv"]
         gate_up = [f"{theirs}.mlp.{part}_proj" for part in ("gate", "up")]
+        inner = f"{ours}.attention.inner"
         table.append(Rule(f"{ours}.attention.norm.weight", (f"{theirs}.input_layernorm.weight",)))
         table.append(Rule(f"{ours}.feedforward.norm.weight", (f"{theirs}.post_attention_layernorm.weight",)))
-        for kind in attention:
-            table.append(Rule(f"{ours}.attention.inner.qkv.{kind}", tuple(f"{name}.{kind}" for name in qkv), heads))
-            table.append(Rule(f"{ours}.attention.inner.out.{kind}", (f"{theirs}.self_attn.o_proj.{kind}",)))
-        for kind in feedforward:
+        table += [Rule(f"{inner}.{part}.weight", (f"{theirs}.self_attn.{part}.weight",)) for part in norms]
+        for kind in ("weight", "bias") if qkv_bias else ("weight",):
+            table.append(Rule(f"{inner}.qkv.{kind}", tuple(f"{name}.{kind}" for name in qkv), heads))
+        for kind in ("weight", "bias") if out_bias else ("weight",):
+            table.append(Rule(f"{inner}.out.{kind}", (f"{theirs}.self_attn.o_proj.{kind}",)))
+        for kind in ("weight", "bias") if mlp_bias else ("weight",):
             parts = tuple(f"{name}.{kind}" for name in gate_up)
             table.append(Rule(f"{ours}.feedforward.inner.gate_up.{kind}", parts, (config.d_ff, config.d_ff)))
             table.append(Rule(f"{ours}.feedforward.inner.out.{kind}", (f"{theirs}.mlp.down_proj.{kind}",)))
@@ -100,7 +95,20 @@ def rules(config: LlamaConfig) -> list[Rule]:
     return table
 
 
-def _canonical(name: str) -> str | None:
+def rules(config: LlamaConfig) -> list[Rule]:
+    """Every parameter of the model and the tensors it is made of there."""
+    bias = config.attention_bias
+    return decoder_rules(config, qkv_bias=bias, out_bias=bias, mlp_bias=config.mlp_bias)
+
+
+def count_key_heads(values: dict[str, Any]) -> dict[str, Any]:
+    """null means as many key/value heads as query heads, where a missing key means another number."""
+    if "num_key_value_heads" in values and values["num_key_value_heads"] is None:
+        return values | {"num_key_value_heads": values.get("num_attention_heads", 32)}
+    return values
+
+
+def canonical(name: str) -> str | None:
     """The full name of a tensor in a file; None for the constant frequencies that old files carry."""
     if name.endswith("rotary_emb.inv_freq"):
         return None
@@ -110,8 +118,11 @@ def _canonical(name: str) -> str | None:
 FAMILY = Family(
     model_type="llama",
     config=LlamaConfig,
-    architectures={"LlamaForCausalLM": Architecture(build=llama, rules=rules, generates=True)},
+    architectures={
+        "LlamaForCausalLM": Architecture(build=llama, rules=rules, generates=True),
+        **decoder_heads("Llama", llama, rules),
+    },
     keys=KEYS,
-    canonical=_canonical,
+    canonical=canonical,
     copies={"lm_head.weight": "model.embed_tokens.weight"},
 )

@@ -29,21 +29,30 @@ class Rule:
     """Whether each part is stored the other way round."""
     twin: str | None = None
     """A second name for the same values: written too, read only where the first is missing."""
+    stored: tuple[int, ...] = ()
+    """Shape of each part there, where the same numbers have other axes."""
 
     def shapes(self, shape: Sequence[int]) -> dict[str, tuple[int, ...]]:
         """The shape that each part should have, given the shape of our parameter."""
         shapes = {}
-        for name, rows in zip(self.theirs, self.rows or (shape[0],), strict=True):
-            part = (rows, *shape[1:])
-            shapes[name] = part[::-1] if self.transposed else part
+        for name, rows in zip(self.theirs, self.rows or (None,), strict=True):
+            part = tuple(shape) if rows is None else (rows, *shape[1:])
+            shapes[name] = self.stored or (part[::-1] if self.transposed else part)
         return shapes
 
     def gather(self, parts: dict[str, Tensor], into: Tensor) -> None:
         """Fill our parameter from its parts, converting the dtype on the way."""
-        for name, rows in zip(self.theirs, torch.split(into, list(self.rows) or into.shape[0]), strict=True):
-            rows.copy_(parts[name].t() if self.transposed else parts[name])
+        for name, rows in zip(self.theirs, self._split(into), strict=True):
+            part = parts[name]
+            if self.stored:
+                part = part.reshape(rows.shape[::-1] if self.transposed else rows.shape)
+            rows.copy_(part.t() if self.transposed else part)
 
     def scatter(self, ours: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Yield the parts of our parameter (views) by name."""
-        for name, rows in zip(self.theirs, torch.split(ours, list(self.rows) or ours.shape[0]), strict=True):
-            yield name, rows.t() if self.transposed else rows
+        for name, rows in zip(self.theirs, self._split(ours), strict=True):
+            part = rows.t() if self.transposed else rows
+            yield name, part.view(self.stored) if self.stored else part
+
+    def _split(self, ours: Tensor) -> Sequence[Tensor]:
+        return torch.split(ours, list(self.rows)) if self.rows else (ours,)

@@ -1,0 +1,300 @@
+"""Beam search: keep the best few beginnings of a text and continue all of them (Graves, 2012; Wu et al., 2016, §7).
+
+Which hypotheses end, count and are given back is decided as `transformers` does. Shapes: P prompts, K beams, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from hanmo.core.errors import ModelError
+from hanmo.core.settings import Settings
+from hanmo.generation.decoding import check_prompts
+from hanmo.generation.evaluating import evaluating
+from hanmo.generation.sampling import penalise_repetition
+from hanmo.nn.cache import GrowingCache, StaticCache
+
+__all__ = ["BeamSettings", "Continuation", "SelectableCache", "beam_search", "forbid_repeated_ngrams"]
+
+_NOTHING = -1
+"""Stands for padding in a history: no token's id."""
+
+
+class BeamSettings(Settings):
+    """How to search for the most probable text."""
+
+    num_beams: int = Field(default=4, ge=2, le=1024)
+    """Beginnings that are kept at each step."""
+    n: int = Field(default=1, ge=1, le=1024)
+    """Texts for each prompt, best first; at most num_beams."""
+    max_new_tokens: int = Field(default=256, ge=1, le=1_000_000)
+    """Most tokens to add. The model's context may end the text earlier."""
+    min_new_tokens: int = Field(default=0, ge=0, le=1_000_000)
+    """No text ends before it has this many tokens, the end token not counted."""
+    length_penalty: float = Field(default=1.0, ge=-10.0, le=10.0)
+    """The log-probability of a text is divided by its length to this power: above 0 favours long texts, below 0 short
+    ones."""
+    early_stopping: bool | Literal["never"] = False
+    """When to stop: true, as soon as num_beams texts have ended; false, when the best beginning is worse than they are
+    at its present length; "never", only when it would be worse at any length."""
+    repetition_penalty: float = Field(default=1.0, gt=0.0, le=100.0)
+    """Above 1 makes tokens of the prompt and of the text so far less likely (Keskar et al., 2019, §4.1); 1 = off."""
+    no_repeat_ngram_size: int = Field(default=0, ge=0, le=1000)
+    """No n tokens in a row occur twice (Paulus et al., 2018, §2.5); 0 = off."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.n > self.num_beams:
+            raise ValueError(f"n = {self.n} texts cannot come from num_beams = {self.num_beams}")
+        if self.min_new_tokens > self.max_new_tokens:
+            raise ValueError(f"min_new_tokens {self.min_new_tokens} is above max_new_tokens {self.max_new_tokens}")
+        return self
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """One text that a model gave."""
+
+    tokens: list[int]
+    """Without the prompt and without the end token."""
+    finish_reason: Literal["stop", "length"]
+    """Whether an end token or the limit ended it."""
+    score: float | None = None
+    """Of a beam search: log-probability / length ** length_penalty, the end token included."""
+
+
+class SelectableCache(Protocol):
+    """What beam search needs of a cache besides attention's needs."""
+
+    def select(self, rows: Tensor) -> None:
+        """Make the i-th row a copy of what is now row `rows[i]`."""
+        ...
+
+
+def beam_search(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    settings: BeamSettings,
+    *,
+    eos_ids: Collection[int] = (),
+    banned_ids: Collection[int] = (),
+    cache: SelectableCache | None = None,
+) -> list[list[Continuation]]:
+    """The best continuations of each prompt; rows do not influence each other.
+
+    Args:
+        model: a causal language model; put in evaluation mode meanwhile.
+        prompts: token ids of each row, of any lengths.
+        settings: `n` says how many continuations of each.
+        eos_ids: tokens that end a text.
+        banned_ids: tokens that are never chosen.
+        cache: an empty cache of the model's kind whose rows can be chosen; made if None.
+
+    Returns:
+        For each prompt `n` continuations, best first; fewer only if there are no more texts at all.
+
+    Raises:
+        ConfigError: for an empty prompt, or one that leaves no room in the model's context.
+        ModelError: if the model gave NaN.
+    """
+    if not prompts:
+        return []
+    max_len = model.config.max_len
+    check_prompts(prompts, max_len)
+    limits = [min(settings.max_new_tokens, max_len - len(prompt)) for prompt in prompts]
+    with evaluating(model), torch.inference_mode():
+        steps = _Steps(model, prompts, _empty_cache(model, len(prompts)) if cache is None else cache)
+        return _search(steps, prompts, limits, settings, frozenset(eos_ids), sorted(banned_ids))
+
+
+def _empty_cache(model: Any, n_rows: int) -> SelectableCache:
+    """One whose rows can be chosen: those of a static cache stay where they are."""
+    cache = model.new_cache(n_rows, 1)
+    return GrowingCache() if isinstance(cache, StaticCache) else cache
+
+
+class _Steps:
+    """Runs the model on all beams at once. Prompts are padded on the left, so that all rows grow on the right."""
+
+    def __init__(self, model: Any, prompts: Sequence[Sequence[int]], cache: SelectableCache):
+        self.device = next(model.parameters()).device
+        longest = max(len(prompt) for prompt in prompts)
+        self._model, self._cache = model, cache
+        self._ids = torch.tensor([[0] * (longest - len(p)) + list(p) for p in prompts], device=self.device)
+        mask = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+        self._mask = torch.tensor(mask, device=self.device)
+
+    def first(self) -> Tensor:
+        """Scores after the prompts, (P, V)."""
+        self._positions = (self._mask.cumsum(-1) - 1).clamp(min=0)
+        return self._run(self._ids)
+
+    def next(self, rows: Tensor, tokens: Tensor) -> Tensor:
+        """Row i goes on from what was row `rows[i]` with `tokens[i]`; scores (N, V)."""
+        if len(rows) != len(self._mask) or not torch.equal(rows, torch.arange(len(rows), device=self.device)):
+            self._cache.select(rows)
+        self._mask = torch.cat((self._mask[rows], torch.ones_like(rows)[:, None]), dim=1)
+        self._positions = self._positions[rows, -1:] + 1
+        return self._run(tokens[:, None])
+
+    def _run(self, ids: Tensor) -> Tensor:
+        out = self._model(
+            ids,
+            attention_mask=self._mask,
+            position_ids=self._positions,
+            past_key_values=self._cache,
+            logits_to_keep=1,
+        )
+        return out.logits[:, -1].float()
+
+
+class _Row:
+    """The hypotheses of one prompt that have ended, best first, and whether the search for more goes on."""
+
+    def __init__(self, limit: int, settings: BeamSettings):
+        self.ended: list[Continuation] = []
+        self.limit = limit
+        self._settings = settings
+
+    def add(self, tokens: list[int], logprob: float, *, stopped: bool) -> None:
+        """An ended text with its end token, if it has one."""
+        score = logprob / len(tokens) ** self._settings.length_penalty
+        text = Continuation(tokens[:-1] if stopped else tokens, "stop" if stopped else "length", score)
+        self.ended.append(text)
+
+    def settle(self) -> None:
+        """Keep the best."""
+        self.ended.sort(key=lambda text: -(text.score or 0.0))  # stable: the earlier one first
+        del self.ended[self._settings.num_beams :]
+
+    def goes_on(self, length: int, best: float) -> bool:
+        """Whether beginnings of `length` tokens, the best of them with log-probability `best`, may still matter."""
+        s = self._settings
+        if best == -math.inf or length >= self.limit:
+            return False
+        if len(self.ended) < s.num_beams:
+            return True
+        if s.early_stopping is True:
+            return False
+        if s.early_stopping == "never" and s.length_penalty > 0:
+            length = self.limit
+        worst = self.ended[-1].score
+        assert worst is not None
+        return best / length**s.length_penalty > worst
+
+
+def _search(
+    steps: _Steps,
+    prompts: Sequence[Sequence[int]],
+    limits: Sequence[int],
+    settings: BeamSettings,
+    eos_ids: frozenset[int],
+    banned_ids: Sequence[int],
+) -> list[list[Continuation]]:
+    k, device = settings.num_beams, steps.device
+    rows = [_Row(limit, settings) for limit in limits]
+    ends = torch.tensor(sorted(eos_ids), dtype=torch.int64, device=device)
+    longest = max(len(prompt) for prompt in prompts)
+    padded = [[_NOTHING] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
+    # Of the prompts that are still open (G of them): history (G, K', tokens) and log-probability (G, K') of their beams.
+    # At first each has one beam, K' = 1.
+    history = torch.tensor(padded, device=device)[:, None]
+    scores = torch.zeros(len(prompts), 1, device=device)
+    open_rows = list(rows)
+    logits = steps.first()
+    length = 0
+    while True:
+        length += 1
+        logp = _logprobs(logits, history.flatten(0, 1), settings)
+        if banned_ids:
+            logp[:, banned_ids] = -math.inf
+        if length <= settings.min_new_tokens:
+            logp[:, ends] = -math.inf
+        n_beams, vocab_size = scores.shape[1], logp.shape[-1]
+        total = (scores[:, :, None] + logp.unflatten(0, (-1, n_beams))).flatten(1)  # (G, K' V)
+        # enough for k that go on, even if all others end
+        found = total.topk(min(max(2, 1 + len(ends)) * k, total.shape[1]))
+        beams, tokens = found.indices // vocab_size, found.indices % vocab_size  # (G, C) each
+        is_end = torch.isin(tokens, ends)
+        at_limit = torch.tensor([row.limit == length for row in open_rows], device=device)
+        over = is_end | at_limit[:, None] | found.values.isneginf()
+        _collect(open_rows, history[:, :, longest:], found.values, beams, tokens, is_end, over, k)
+        going = found.values.masked_fill(over, -math.inf)
+        if going.shape[1] < k:  # so small a vocabulary that there are not k yet
+            going = torch.nn.functional.pad(going, (0, k - going.shape[1]), value=-math.inf)
+        scores, order = going.topk(k)  # (G, K)
+        order = order.clamp(max=found.values.shape[1] - 1)
+        bests = scores[:, 0].tolist()
+        keep = [i for i, row in enumerate(open_rows) if row.goes_on(length, bests[i])]
+        if not keep:
+            return [row.ended[: settings.n] for row in rows]
+        kept = torch.tensor(keep, device=device)
+        beams, tokens = beams[kept].gather(1, order[kept]), tokens[kept].gather(1, order[kept])
+        old = history[kept].gather(1, beams[:, :, None].expand(-1, -1, history.shape[2]))
+        history = torch.cat((old, tokens[:, :, None]), dim=2)
+        scores = scores[kept]
+        open_rows = [open_rows[i] for i in keep]
+        logits = steps.next((kept[:, None] * n_beams + beams).flatten(), tokens.flatten())
+
+
+def _collect(
+    rows: Sequence[_Row],
+    written: Tensor,
+    logprobs: Tensor,
+    beams: Tensor,
+    tokens: Tensor,
+    is_end: Tensor,
+    over: Tensor,
+    k: int,
+) -> None:
+    """Hand each row what has ended among its k best candidates; those below are there only to go on from."""
+    ended = over[:, :k] & logprobs[:, :k].isfinite()
+    for i, j in ended.nonzero().tolist():
+        before = written[i, beams[i, j]].tolist()
+        rows[i].add([*before, int(tokens[i, j])], float(logprobs[i, j]), stopped=bool(is_end[i, j]))
+    for row in rows:
+        row.settle()
+
+
+def _logprobs(logits: Tensor, history: Tensor, settings: BeamSettings) -> Tensor:
+    """(N, V) → (N, V), with what the settings make less likely or forbid."""
+    logp = logits.log_softmax(dim=-1)
+    if bool(logp.isnan().any()):
+        raise ModelError(
+            "the model's output is not a number (NaN or infinite logits)",
+            remedy="The weights are damaged or training diverged; load an earlier checkpoint.",
+        )
+    if settings.repetition_penalty != 1.0:
+        # a token counts once however often it is there, so the last one may stand for padding, too
+        seen = torch.where(history == _NOTHING, history[:, -1:], history)
+        logp = penalise_repetition(logp, seen, settings.repetition_penalty)
+    if settings.no_repeat_ngram_size:
+        logp = forbid_repeated_ngrams(logp, history, settings.no_repeat_ngram_size)
+    return logp
+
+
+def forbid_repeated_ngrams(logits: Tensor, history: Tensor, n: int) -> Tensor:
+    """Rule out each token that would complete n tokens that are already there (Paulus et al., 2018, §2.5).
+
+    Args:
+        logits: (N, V).
+        history: ids of prompt and continuation, (N, T); -1 where there is nothing.
+        n: at least 1.
+    """
+    length = history.shape[1]
+    if length < n:
+        return logits
+    windows = history.unfold(1, n, 1)  # (N, T - n + 1, n)
+    same = (windows[..., :-1] == history[:, None, length - n + 1 :]).all(-1)
+    row, place = same.nonzero(as_tuple=True)
+    last = windows[row, place, n - 1]
+    logits = logits.clone()
+    logits[row[last >= 0], last[last >= 0]] = -math.inf
+    return logits

@@ -1,0 +1,51 @@
+"""A model that writes no text (an encoder, a classifier, two towers) with its tokenizer. `hanmo.load` returns it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from hanmo.core.errors import ModelError
+from hanmo.models.directory import write_model
+from hanmo.tokenizers.tokenizer import Tokenizer
+
+__all__ = ["LoadedModel"]
+
+
+class LoadedModel:
+    """A torch module and the tokenizer that belongs to it."""
+
+    def __init__(self, model: nn.Module, tokenizer: Tokenizer | None, *, where: object = None):
+        """Args:
+        model: `loaded.model(input_ids=…)` takes and returns the names that `transformers` uses.
+        tokenizer: its tokenizer; None for a model that reads no text.
+        where: what errors name.
+
+        Raises:
+            ModelError: if the tokenizer has tokens that the model does not know.
+        """
+        self.model, self.tokenizer = model, tokenizer
+        rows = getattr(self.config, "vocab_size", None)
+        if tokenizer is not None and rows is not None and tokenizer.vocab_size > rows:
+            raise ModelError(
+                f"this tokenizer belongs to another model: it has {tokenizer.vocab_size} tokens, the model {rows}",
+                where=where,
+                remedy="Put the tokenizer files that the model was trained with beside it.",
+            )
+
+    @property
+    def config(self) -> Any:
+        """Settings of the model (its family's config)."""
+        return self.model.config
+
+    def __repr__(self) -> str:
+        n = sum(parameter.numel() for parameter in self.model.parameters())
+        return f"LoadedModel({self.model.architecture}, {n:,} parameters, {self.tokenizer!r})"
+
+    def save(self, path: str | Path) -> None:
+        """Write a model directory that `hanmo.load` and `transformers` read."""
+        write_model(path, self.model)
+        if self.tokenizer is not None:
+            self.tokenizer.save(path)

@@ -1,0 +1,79 @@
+"""`hanmo.load`: a model directory, or a name on the hub, as the object that its kind of model calls for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hanmo.core.devices import pick_device
+from hanmo.core.errors import ModelError
+from hanmo.core.files import read_json
+from hanmo.models.causal_lm import CausalLM
+from hanmo.models.directory import read_eos_ids, read_model
+from hanmo.models.families import family_of
+from hanmo.models.hub import find_model
+from hanmo.models.lstm import LSTMLM
+from hanmo.models.lstm_seq2seq import LSTMSeq2Seq
+from hanmo.models.seq2seq import Seq2SeqLM
+from hanmo.tasks.language_model import LanguageModel
+from hanmo.tasks.loaded_model import LoadedModel
+from hanmo.tasks.model_files import check_files, named_dtype
+from hanmo.tasks.permutation_model import PermutationModel
+from hanmo.tasks.seq2seq_model import Seq2SeqModel
+from hanmo.tokenizers.tokenizer import Tokenizer
+
+__all__ = ["load", "load_language_model"]
+
+
+def load(path: str | Path, *, device: str = "auto", dtype: str | torch.dtype | None = None) -> Any:
+    """Read a model directory: config.json, model.safetensors (or shards) and tokenizer.json (or older vocabularies).
+
+    Args:
+        path: the folder, such as runs/NAME/model, or a repository of the Hugging Face hub: "org/name" or
+            "org/name@revision".
+        device: auto, cpu, cuda, mps.
+        dtype: float32 (also if None), bfloat16 or float16: what weights are converted to.
+
+    Returns:
+        A `LanguageModel`, which continues a text; a `Seq2SeqModel`, which writes another text for it; a
+        `PermutationModel`, which does the first in its own way; or a `LoadedModel`, which writes none. All have
+        `.model`, `.tokenizer`, `.config` and `.save`.
+
+    Raises:
+        ModelError: names the file that is missing or damaged, or says that the tokenizer is another model's.
+        ConfigError: for a device or dtype that does not exist.
+    """
+    path = find_model(path)
+    check_files(path)
+    model = read_model(path, dtype=named_dtype(dtype), device=pick_device(device))
+    tokenizer = Tokenizer.load(path)
+    if not family_of(model.config).architecture(model.architecture).generates:
+        return LoadedModel(model, tokenizer, where=path)
+    eos_ids = read_eos_ids(path)
+    file = path / "generation_config.json"
+    config = read_json(file) if file.exists() else None
+    if isinstance(model, (CausalLM, LSTMLM)):
+        return LanguageModel(model, tokenizer, eos_ids=eos_ids, generation_config=config, where=path)
+    if isinstance(model, (Seq2SeqLM, LSTMSeq2Seq)):
+        return Seq2SeqModel(model, tokenizer, eos_ids=eos_ids, generation_config=config, where=path)
+    return PermutationModel(model, tokenizer, eos_ids=eos_ids, where=path)
+
+
+def load_language_model(
+    path: str | Path, *, device: str = "auto", dtype: str | torch.dtype | None = None
+) -> LanguageModel:
+    """`load` for what needs a model that continues a text token by token.
+
+    Raises:
+        ModelError: as there, and for a model of another kind.
+    """
+    lm = load(path, device=device, dtype=dtype)
+    if not isinstance(lm, LanguageModel):
+        raise ModelError(
+            f"a {type(lm).__name__} ({lm.model.architecture}) does not continue a text token by token",
+            where=path,
+            remedy="Give a model such as GPT-2 or Llama; for other kinds see hanmo.load.",
+        )
+    return lm
