@@ -1,6 +1,7 @@
 # Everything runs from a fresh checkout: each target sets up what it needs, once.
 PYTHON ?= python3
 TORCH := 2.13.0
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -20,8 +21,9 @@ $(READY): requirements.lock pyproject.toml Makefile
 quickstart: setup
 	$(BIN)/hanmo quickstart $(ARGS)
 
+# one thread each: tests are too small to share, and two workers that both want all cores only wait for each other
 test: setup
-	$(BIN)/python -m pytest -q -m "not slow and not gpu and not network" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "not slow and not gpu and not network" $(ARGS)
 
 test-all: setup
 	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -q -m "not network" $(ARGS)

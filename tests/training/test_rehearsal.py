@@ -7,9 +7,8 @@ import torch
 
 from hanmo.core.progress import set_quiet
 from hanmo.core.runs import RunFolder
-from hanmo.training import TrainingSettings, latest_checkpoint, read_checkpoint
+from hanmo.training import TrainingSettings, latest_checkpoint, read_checkpoint, session
 from hanmo.training import rehearsal as module
-from hanmo.training import session
 from hanmo.training.rehearsal import fitted_steps, rehearse, without_trace
 
 
