@@ -146,7 +146,7 @@ def test_rows_without_any_token_give_no_nan(model: Seq2SeqLM, form: str) -> None
 
 @torch.no_grad()
 @pytest.mark.parametrize("kind", ["growing", "static"])
-@pytest.mark.parametrize("chunks", [[20], [1] * 20, [7, 1, 1, 8, 3]])
+@pytest.mark.parametrize("chunks", [[1] * 20, [7, 1, 1, 8, 3]])
 @pytest.mark.parametrize("padded", [False, True])
 def test_cached_and_full_decoding_agree(model: Seq2SeqLM, kind: str, chunks: list[int], padded: bool) -> None:
     source, target = random_ids(2, 13), random_ids(2, 20, seed=4)
@@ -274,7 +274,8 @@ def test_labels_are_shifted(model: Seq2SeqLM) -> None:
         ({"past_key_values": Seq2SeqCache(), "use_cache": False}, "contradicts"),
     ],
 )  # fmt: skip
-def test_bad_input_is_named(model: Seq2SeqLM, arguments: dict[str, Any], match: str) -> None:
+def test_bad_input_is_named(arguments: dict[str, Any], match: str) -> None:
+    model = build("marian")
     usual = {"input_ids": torch.tensor([[1, 2, 3]]), "decoder_input_ids": torch.tensor([[1, 2]])}
     with pytest.raises(ConfigError, match=match):
         model(**usual | arguments)

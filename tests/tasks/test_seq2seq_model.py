@@ -18,7 +18,7 @@ SHAPES = {
     },
     "hanmo-lstm-seq2seq": {"d_model": 20, "max_len": 90},
 }  # fmt: skip
-SAMPLED = {"temperature": 1.0, "top_p": 0.95, "max_new_tokens": 30}
+SAMPLED = {"temperature": 1.0, "top_p": 0.95, "max_new_tokens": 15}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def lm(request, tokenizer):
 
 
 @pytest.mark.parametrize("source", [ENGLISH, CHINESE, ""])
-@pytest.mark.parametrize("settings", [{"max_new_tokens": 20}, {**SAMPLED, "seed": 1}, {**SAMPLED, "seed": 2}])
+@pytest.mark.parametrize("settings", [{"max_new_tokens": 15}, {**SAMPLED, "seed": 1}])
 def test_stream_joins_to_what_generate_returns(lm, source, settings):
     assert "".join(lm.stream(source, **settings)) == lm.generate(source, **settings)
 

@@ -18,15 +18,15 @@ __all__ = ["quickstart", "quickstart_recipe"]
 _SIZES: tuple[tuple[float, dict[str, Any]], ...] = (
     (
         1.0,
-        {"n_layers": 2, "d_model": 64, "n_heads": 2, "vocab_size": 1024, "max_len": 128, "batch_size": 4, "lr": 6e-3},
+        {"n_layers": 2, "d_model": 64, "n_heads": 2, "vocab_size": 1024, "max_len": 128, "batch_size": 8, "lr": 8e-3},
     ),
     (
         6.0,
-        {"n_layers": 3, "d_model": 128, "n_heads": 4, "vocab_size": 2048, "max_len": 128, "batch_size": 4, "lr": 6e-3},
+        {"n_layers": 3, "d_model": 128, "n_heads": 4, "vocab_size": 2048, "max_len": 128, "batch_size": 12, "lr": 8e-3},
     ),
     (
         40.0,
-        {"n_layers": 4, "d_model": 192, "n_heads": 3, "vocab_size": 4096, "max_len": 256, "batch_size": 4, "lr": 3e-3},
+        {"n_layers": 4, "d_model": 192, "n_heads": 3, "vocab_size": 4096, "max_len": 256, "batch_size": 8, "lr": 6e-3},
     ),
     (
         float("inf"),
@@ -35,7 +35,8 @@ _SIZES: tuple[tuple[float, dict[str, Any]], ...] = (
 )
 """Longest budget in minutes → size; measured on 2 cores (docs/design-notes.md)."""
 
-_MUON_LR = 0.002
+_MUON_SHARE = 0.5
+"""Muon's learning rate as a share of AdamW's."""
 
 
 def quickstart_recipe(
@@ -62,7 +63,8 @@ def quickstart_recipe(
         "model": {"family": family} | {key: size[key] for key in ("n_layers", "d_model", "n_heads", "max_len")},
         "batches": {"batch_size": size["batch_size"]},
         "training": {
-            "minutes": minutes, "optimizer": "muon", "lr": size["lr"], "muon_lr": _MUON_LR, "seed": seed, "eval_every": 500,
+            "minutes": minutes, "optimizer": "muon", "lr": size["lr"], "muon_lr": _MUON_SHARE * size["lr"],
+            "weight_decay": 0.01, "seed": seed, "eval_every": 200,
             "schedule": {"kind": "wsd", "decay_fraction": 0.5, "final_fraction": 0.02},
         },
     }  # fmt: skip
