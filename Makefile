@@ -42,6 +42,11 @@ bench: setup
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/train.py
 	$(BIN)/python benchmarks/decode.py
+	$(BIN)/python benchmarks/forward.py
+	$(BIN)/python benchmarks/encode.py
+	$(BIN)/python benchmarks/load.py
+	$(BIN)/python benchmarks/sparse_attention.py
+	$(BIN)/python benchmarks/crf.py
 
 docs: setup
 	$(BIN)/python -m pytest -q tests/test_docs.py
