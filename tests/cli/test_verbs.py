@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 
 from hanmo.core.progress import set_quiet
+from hanmo.models.directory import write_model
+from hanmo.models.t5 import T5Config, t5
+from hanmo.tokenizers.tokenizer import Tokenizer
 
 SHORT = ("--max-new-tokens", "5", "--seed", "1")
 
@@ -35,6 +38,19 @@ def test_generate_several(hanmo: Callable[..., Any], model: Path) -> None:
     assert len(set(texts)) > 1
     shown = hanmo("generate", model, "The", "--n", "3", *SHORT).out
     assert [f"--- {number} ---" in shown for number in (1, 2, 3, 4)] == [True, True, True, False]
+
+
+def test_generate_with_a_model_that_writes_another_text(hanmo: Callable[..., Any], model: Path, tmp_path: Path) -> None:
+    tokenizer = Tokenizer.load(model)
+    config = T5Config(
+        vocab_size=tokenizer.vocab_size, d_model=12, d_head=4, n_heads=2, n_layers=1, eos_id=tokenizer.eos_id
+    )
+    write_model(tmp_path, t5(config))
+    tokenizer.save(tmp_path)
+    source = "老先生清早抄好了一封长信。"
+    text = json.loads(hanmo("generate", tmp_path, source, *SHORT, "--json").out)["texts"][0]
+    assert hanmo("generate", tmp_path, source, *SHORT).out == text + "\n"
+    assert hanmo("generate", tmp_path, source, "--n", "2", *SHORT).out.startswith("--- 1 ---\n" + text)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])

@@ -33,7 +33,7 @@ def generate(
     n: int = 1,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Continue a prompt.
+    """Continue a prompt, or write a text for it with a model that reads one text and writes another.
 
     Parameters
     ----------
@@ -78,6 +78,7 @@ def generate(
             f"{lm.model.architecture} writes no text", where=model,
             remedy="Give a model with a language modelling head, such as GPT-2, Llama, Qwen or T5.",
         )  # fmt: skip
+    beginning = prompt if lm.continues else ""
     if json or n != 1:
         texts = lm.generate(prompt, n=n, **settings)
         texts = [texts] if isinstance(texts, str) else texts
@@ -85,10 +86,10 @@ def generate(
             print(json_library.dumps({"prompt": prompt, "texts": texts, "settings": settings}, ensure_ascii=False))
         else:
             for number, text in enumerate(texts, 1):
-                print(f"--- {number} ---\n{prompt}{text}")
+                print(f"--- {number} ---\n{beginning}{text}")
         return 0
     pieces = lm.stream(prompt, **settings)  # what cannot work is said before anything is printed
-    print(prompt, end="", flush=True)
+    print(beginning, end="", flush=True)
     for piece in pieces:
         print(piece, end="", flush=True)
     print()

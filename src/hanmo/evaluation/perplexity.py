@@ -11,7 +11,7 @@ from hanmo.metrics.compression import bits_per_byte, perplexity
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from hanmo.models.causal_lm import NextTokenModel
+    from hanmo.models.next_token import NextTokenModel
 
 __all__ = ["evaluate_blocks"]
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from hanmo.core.errors import ConfigError
-from hanmo.models.inputs import check_positions, one_input, refuse_arguments
+from hanmo.models.inputs import check_positions, one_input
+from hanmo.models.next_token import NextTokenModel
 from hanmo.nn.attention import SelfAttention
 from hanmo.nn.cache import Cache, GrowingCache, StaticCache
 from hanmo.nn.context import Context
 from hanmo.nn.embedding import Embedding
-from hanmo.nn.losses import chunked_cross_entropy
 from hanmo.nn.masks import causal_mask, combine, packed_mask, packed_texts, padding_mask
-from hanmo.nn.outputs import CausalLMOutput
 from hanmo.nn.positions import Rotary
 from hanmo.nn.sparse import Layout
 from hanmo.nn.stack import Stack
 
-__all__ = ["CausalLM", "CausalLMConfig", "NextTokenModel"]
+__all__ = ["CausalLM", "CausalLMConfig"]
 
 
 class CausalLMConfig(Protocol):
@@ -39,25 +35,10 @@ class CausalLMConfig(Protocol):
     def d_head(self) -> int: ...
 
 
-class NextTokenModel(Protocol):
-    """What training, evaluation and generation ask of a language model that reads from the left, however it is built."""
+class CausalLM(NextTokenModel):
+    """A `NextTokenModel` whose layers attend; S are positions with the cache."""
 
-    training: bool
-
-    @property
-    def config(self) -> Any: ...  # with vocab_size, max_len, eos_id
-    @property
-    def head_weight(self) -> Tensor: ...  # (V, D)
-    def hidden(self, input_ids: Tensor, /) -> Tensor: ...  # (B, T) → (B, T, D)
-    def new_cache(self, batch: int, max_len: int | None = None) -> Any: ...
-    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...  # → CausalLMOutput
-    def parameters(self) -> Iterator[nn.Parameter]: ...
-    def train(self, mode: bool = True) -> Any: ...
-    def eval(self) -> Any: ...
-
-
-class CausalLM(nn.Module):
-    """p(next token | tokens so far). B batch, T positions, S positions with the cache, D d_model, V vocabulary."""
+    caches = (GrowingCache, StaticCache)
 
     def __init__(
         self,
@@ -69,30 +50,16 @@ class CausalLM(nn.Module):
         rotary: Rotary | None = None,
         architecture: str,
     ):
-        """Args:
-        config: the settings that it was built from.
-        head: projection to the vocabulary; None ties it to the token embedding (Press & Wolf, 2017).
+        """Args: as there, and
+        head: projection to the vocabulary; None ties it to the token embedding.
         rotary: angles for the attention of every layer, if positions are rotary.
-        architecture: what `transformers` calls this composition.
         """
-        super().__init__()
-        self.config = config
-        self.architecture = architecture
-        self.embedding = embedding
+        super().__init__(config, architecture=architecture, embedding=embedding)
         self.stack = stack
         self.head = head
         self.rotary = rotary
         layers = [part for part in stack.modules() if isinstance(part, SelfAttention)]
         self._all_sparse = bool(layers) and all(layer.pattern is not None for layer in layers)
-
-    @property
-    def head_weight(self) -> Tensor:
-        """The matrix that turns hidden states into logits, (V, D)."""
-        return self.embedding.token.weight if self.head is None else self.head.weight
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """(..., D) → unnormalised scores (..., V)."""
-        return F.linear(hidden, self.embedding.token.weight) if self.head is None else self.head(hidden)
 
     def hidden(
         self,
@@ -146,48 +113,6 @@ class CausalLM(nn.Module):
             past_key_values.advance(length)
         return x
 
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        past_key_values: Cache | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        use_cache: bool | None = None,
-        logits_to_keep: int | Tensor = 0,
-        output_hidden_states: bool | None = None,
-        **refused: Any,
-    ) -> CausalLMOutput:
-        """Logits, and what else is asked for, under the names that `transformers` uses.
-
-        Args:
-            input_ids: (B, T) int64.
-            attention_mask: see `hidden`, as for the next three.
-            labels: (B, T) int64, usually the ids themselves: they are shifted by one here; -100 leaves one out.
-            use_cache: return a cache to go on from. Off unless asked for, or a cache is given.
-            logits_to_keep: how many last positions get logits (0 = all), or their indices, (T',).
-            output_hidden_states: also return what each layer saw.
-
-        Raises:
-            ConfigError: for input that cannot be used, or an argument that has no meaning here.
-        """
-        refuse_arguments(refused)
-        if past_key_values is None and use_cache:
-            past_key_values = GrowingCache()
-        elif past_key_values is not None:
-            _check_cache(past_key_values, use_cache)
-        seen: list[Tensor] | None = [] if output_hidden_states else None
-        hidden = self.hidden(input_ids, attention_mask, position_ids, past_key_values, inputs_embeds, seen=seen)
-        keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        return CausalLMOutput(
-            loss=self._loss(hidden, labels) if labels is not None else None,
-            logits=self.logits(hidden[:, keep]),
-            past_key_values=past_key_values,
-            hidden_states=tuple(seen) if seen is not None else None,
-            last_hidden_state=hidden,
-        )
-
     def new_cache(self, batch: int, max_len: int | None = None) -> StaticCache:
         """An empty cache of this model's shape, dtype and device, for `batch` rows of at most `max_len` positions."""
         weight, config = self.embedding.token.weight, self.config
@@ -199,26 +124,4 @@ class CausalLM(nn.Module):
             config.d_head,
             weight.dtype,
             weight.device,
-        )
-
-    def _loss(self, hidden: Tensor, labels: Tensor) -> Tensor:
-        if labels.shape != hidden.shape[:2]:
-            raise ConfigError(
-                f"labels have shape {tuple(labels.shape)}, the input {tuple(hidden.shape[:2])}", where="labels"
-            )
-        return chunked_cross_entropy(
-            hidden[:, :-1].flatten(0, 1), self.head_weight, labels[:, 1:].flatten(), reduction="mean"
-        )
-
-
-def _check_cache(cache: object, use_cache: bool | None) -> None:
-    if not isinstance(cache, (GrowingCache, StaticCache)):
-        raise ConfigError(
-            f"past_key_values is a {type(cache).__name__}",
-            where="past_key_values",
-            remedy="Give a hanmo.nn.cache.GrowingCache or StaticCache, or what an earlier call returned.",
-        )
-    if use_cache is False:
-        raise ConfigError(
-            "use_cache=False contradicts past_key_values", where="use_cache", remedy="Leave one of them out."
         )

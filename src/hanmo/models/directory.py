@@ -19,6 +19,7 @@ from hanmo.models.family import Architecture, Family
 from hanmo.models.hub import find_model
 from hanmo.models.weight_files import StoredTensor, list_tensors, read_tensors, write_tensors
 from hanmo.models.weights.mapping import Rule
+from hanmo.nn.init import draw
 
 __all__ = ["read_config", "read_eos_ids", "read_model", "read_plan", "write_model"]
 
@@ -92,7 +93,8 @@ def read_model(
     if not path.is_dir():
         raise ModelError("this is a file, not a model directory", where=path, remedy="Give the folder it is in.")
     found = _with_own_head(path, _read_config(path))
-    family, settings = found.family, found.settings
+    family = found.family
+    settings: Any = found.settings
     try:
         if changes:
             settings = check_settings(family.config, settings.model_dump() | dict(changes))
@@ -103,9 +105,9 @@ def read_model(
         model = chosen.build(settings)
     # other labels mean another head, although the class may be the same
     other_head = architecture not in (None, found.architecture) or settings != found.settings
-    rules, stored = _match(path, family, chosen, model, settings, other_head=other_head)
-    if len(rules) < len(list(chosen.rules(settings))):
-        _start_fresh(model, chosen.build(settings), rules, dtype, device)
+    rules, fresh, stored = _match(path, family, chosen, model, settings, other_head=other_head)
+    for rule in fresh:
+        _start_fresh(model, rule.ours, settings.init_std, dtype, device)
     for rule in rules:
         tensors = {name: stored[name] for name in (family.canonical(part) or part for part in rule.theirs)}
         read = read_tensors(tensors.values())
@@ -216,11 +218,11 @@ def _with_own_head(path: Path, found: _Found) -> _Found:
 
 def _match(
     path: Path, family: Family, chosen: Architecture, model: nn.Module, settings: Any, *, other_head: bool
-) -> tuple[list[Rule], dict[str, StoredTensor]]:
+) -> tuple[list[Rule], list[Rule], dict[str, StoredTensor]]:
     """Compare headers with what the settings ask for, before any weight is read.
 
     Returns:
-        The rules whose tensors are there, and the tensors by their full names.
+        The rules whose tensors are there, those whose parameters start fresh, and the tensors by their full names.
     """
     stored: dict[str, StoredTensor] = {}
     problems: list[str] = []
@@ -231,7 +233,8 @@ def _match(
         if name in stored:
             problems.append(f"{name} is there twice")
         stored[name] = tensor
-    rules, fresh = list(chosen.rules(settings)), []
+    rules: list[Rule] = list(chosen.rules(settings))
+    fresh: list[Rule] = []
     expected: dict[str, tuple[int, ...]] = {}
     for rule in rules:
         shapes = rule.shapes(model.get_parameter(rule.ours).shape)
@@ -268,7 +271,7 @@ def _match(
             where=path,
             remedy="Check that both files come from the same model.",
         )
-    return rules, stored
+    return rules, fresh, stored
 
 
 def _is_fresh(
@@ -321,13 +324,13 @@ def _equal(one: StoredTensor, two: StoredTensor) -> bool:
 
 
 def _start_fresh(
-    model: nn.Module, drawn: nn.Module, known: list[Rule], dtype: torch.dtype | None, device: torch.device | str
+    model: nn.Module, name: str, std: float, dtype: torch.dtype | None, device: torch.device | str
 ) -> None:
-    """Fill what no rule fills from a model with fresh weights."""
-    names = {rule.ours for rule in known}
-    for name, parameter in drawn.named_parameters():
-        if name not in names:
-            _put(model, name, parameter.detach().to(device=device, dtype=dtype or parameter.dtype))
+    """Give a parameter that no file has its starting value; the rest of the model stays a plan."""
+    owner, _, leaf = name.rpartition(".")
+    value = torch.empty(model.get_parameter(name).shape, dtype=dtype or torch.float32, device=device)
+    draw(value, model.get_submodule(owner), leaf, std)
+    _put(model, name, value)
 
 
 def _put(model: nn.Module, name: str, value: Tensor) -> None:

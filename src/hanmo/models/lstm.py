@@ -1,5 +1,5 @@
 """LSTM language model (Zaremba et al., 2015; tied output as in Press & Wolf, 2017; dropped weights as in Merity et al.,
-2018): embedding, recurrent layers, head. It has the calls of `CausalLM`, with a state in the place of the cache."""
+2018): embedding, recurrent layers, head."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
 from hanmo.core.settings import Settings
-from hanmo.models.inputs import check_positions, one_input, refuse_arguments
+from hanmo.models.inputs import check_positions, one_input
+from hanmo.models.next_token import NextTokenModel
 from hanmo.nn.embedding import Embedding
 from hanmo.nn.init import init_normal
 from hanmo.nn.linear import Linear
-from hanmo.nn.losses import chunked_cross_entropy
 from hanmo.nn.masks import packed_texts
-from hanmo.nn.outputs import CausalLMOutput
 from hanmo.nn.recurrent import LSTM, LSTMState
 
 __all__ = ["LSTMLM", "SIZES", "LSTMConfig", "lstm"]
@@ -61,29 +60,18 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 
 
-class LSTMLM(nn.Module):
-    """p(next token | tokens so far). B batch, T positions, S positions with those before, D d_model, V vocabulary."""
+class LSTMLM(NextTokenModel):
+    """A `NextTokenModel` whose layers recur, with a state in the place of the cache."""
+
+    caches = (LSTMState,)
 
     def __init__(self, config: LSTMConfig, *, embedding: Embedding, layers: LSTM, head: nn.Linear | None):
-        """Args:
-        config: the settings that it was built from.
+        """Args: as there, and
         head: projection to the vocabulary; None ties it to the token embedding.
         """
-        super().__init__()
-        self.config = config
-        self.architecture = "LSTMForCausalLM"
-        self.embedding = embedding
+        super().__init__(config, architecture="LSTMForCausalLM", embedding=embedding)
         self.layers = layers
         self.head = head
-
-    @property
-    def head_weight(self) -> Tensor:
-        """The matrix that turns hidden states into logits, (V, D)."""
-        return self.embedding.token.weight if self.head is None else self.head.weight
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """(..., D) → unnormalised scores (..., V)."""
-        return F.linear(hidden, self.head_weight)
 
     def hidden(
         self,
@@ -113,12 +101,6 @@ class LSTMLM(nn.Module):
                 other, several texts in a row.
         """
         batch, length = one_input(input_ids, inputs_embeds).shape[:2]
-        if past_key_values is not None and not isinstance(past_key_values, LSTMState):
-            raise ConfigError(
-                f"past_key_values is a {type(past_key_values).__name__}",
-                where="past_key_values",
-                remedy="Give a hanmo.nn.recurrent.LSTMState, or what an earlier call returned.",
-            )
         held = past_key_values.length if past_key_values is not None else 0
         if position_ids is not None:
             _check_one_text(check_positions(position_ids, batch, length), attention_mask, past_key_values)
@@ -138,62 +120,9 @@ class LSTMLM(nn.Module):
             seen.append(x)
         return x
 
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        past_key_values: LSTMState | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        use_cache: bool | None = None,
-        logits_to_keep: int | Tensor = 0,
-        output_hidden_states: bool | None = None,
-        **refused: Any,
-    ) -> CausalLMOutput:
-        """Logits, and what else is asked for, under the names that `transformers` uses.
-
-        Args:
-            input_ids: (B, T) int64.
-            attention_mask: see `hidden`, as for the next three.
-            labels: (B, T) int64, usually the ids themselves: they are shifted by one here; -100 leaves one out.
-            use_cache: return a state to go on from. Off unless asked for, or a state is given.
-            logits_to_keep: how many last positions get logits (0 = all), or their indices, (T',).
-            output_hidden_states: also return what each layer saw.
-
-        Raises:
-            ConfigError: for input that cannot be used, or an argument that has no meaning here.
-        """
-        refuse_arguments(refused)
-        if past_key_values is None and use_cache:
-            past_key_values = LSTMState()
-        elif past_key_values is not None and use_cache is False:
-            raise ConfigError(
-                "use_cache=False contradicts past_key_values", where="use_cache", remedy="Leave one of them out."
-            )
-        seen: list[Tensor] | None = [] if output_hidden_states else None
-        hidden = self.hidden(input_ids, attention_mask, position_ids, past_key_values, inputs_embeds, seen=seen)
-        keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        return CausalLMOutput(
-            loss=self._loss(hidden, labels) if labels is not None else None,
-            logits=self.logits(hidden[:, keep]),
-            past_key_values=past_key_values,
-            hidden_states=tuple(seen) if seen is not None else None,
-            last_hidden_state=hidden,
-        )
-
     def new_cache(self, batch: int, max_len: int | None = None) -> LSTMState:
         """An empty state. It takes any rows and is never full: the arguments are those of models with a cache."""
         return LSTMState()
-
-    def _loss(self, hidden: Tensor, labels: Tensor) -> Tensor:
-        if labels.shape != hidden.shape[:2]:
-            raise ConfigError(
-                f"labels have shape {tuple(labels.shape)}, the input {tuple(hidden.shape[:2])}", where="labels"
-            )
-        return chunked_cross_entropy(
-            hidden[:, :-1].flatten(0, 1), self.head_weight, labels[:, 1:].flatten(), reduction="mean"
-        )
 
 
 def lstm(config: LSTMConfig) -> LSTMLM:

@@ -69,6 +69,11 @@ class T5Config(Settings):
     decoder_start_id: int | None = Field(0, ge=0)
     """Token that the decoder starts from."""
 
+    @property
+    def init_std(self) -> float:
+        """Standard deviation of an output matrix at the start."""
+        return self.init_factor / self.d_model
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         check_activation(self.activation)
@@ -212,7 +217,7 @@ def _init(model: nn.Module, c: T5Config) -> None:
         if isinstance(part, (SelfAttention, CrossAttention, FeedForward, GatedFeedForward)):
             _draw((part.out.weight, c.init_factor * part.out.in_features**-0.5))
     if isinstance(model, Seq2SeqLM) and model.head is not None:
-        _draw((model.head.weight, c.init_factor / c.d_model))
+        _draw((model.head.weight, c.init_std))
 
 
 def _draw(*matrices: tuple[torch.Tensor, float]) -> None:

@@ -253,7 +253,8 @@ class TwoTowers(nn.Module):
             position_ids=position_ids,
             output_hidden_states=output_hidden_states,
         )
-        assert text.pooler_output is not None and image.pooler_output is not None  # noqa: PT018 (for the type checker)
+        assert text.pooler_output is not None
+        assert image.pooler_output is not None
         text_embeds = F.normalize(text.pooler_output, dim=-1)
         image_embeds = F.normalize(image.pooler_output, dim=-1)
         logits = text_embeds @ image_embeds.t() * self.temperature()

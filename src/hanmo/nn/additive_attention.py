@@ -5,6 +5,7 @@ Shapes: B batch, Q queries, S source positions, D width of a query, E width of t
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -50,16 +51,16 @@ class Attended(NamedTuple):
     """Share of each position, (B, Q, S); zeros for padding."""
 
 
-class _SourceAttention(nn.Module):
+class _SourceAttention(nn.Module, ABC):
     """What the scores have in common."""
 
+    @abstractmethod
     def keys(self, values: Tensor) -> Tensor:
         """What of the source does not depend on the query, (B, S, E) → (B, S, A)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         """(B, Q, D), (B, S, A) → (B, Q, S)."""
-        raise NotImplementedError
 
     def prepare(self, values: Tensor, mask: Tensor | None = None) -> Source:
         """Source (B, S, E) with its mask (B, S).

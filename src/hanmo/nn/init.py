@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from torch import nn
+from torch import Tensor, nn
 
 from hanmo.nn.attention import CrossAttention, SelfAttention
 from hanmo.nn.feedforward import FeedForward, GatedFeedForward
 from hanmo.nn.norms import LayerNorm, RMSNorm
 
-__all__ = ["init_normal", "init_residual_outputs"]
+__all__ = ["draw", "init_normal", "init_residual_outputs"]
 
 
 def init_normal(module: nn.Module, std: float) -> None:
@@ -18,12 +18,19 @@ def init_normal(module: nn.Module, std: float) -> None:
     if any(parameter.is_meta for parameter in module.parameters()):
         return
     for part in module.modules():
-        if isinstance(part, (nn.Linear, nn.Embedding)):
-            nn.init.normal_(part.weight, std=std)
-            if isinstance(part, nn.Linear) and part.bias is not None:
-                nn.init.zeros_(part.bias)
-        elif isinstance(part, (LayerNorm, RMSNorm)):
-            part.reset_parameters()
+        if isinstance(part, (nn.Linear, nn.Embedding, LayerNorm, RMSNorm)):
+            for leaf, parameter in part.named_parameters(recurse=False):
+                draw(parameter, part, leaf, std)
+
+
+def draw(value: Tensor, owner: nn.Module, leaf: str, std: float) -> None:
+    """Fill `value` with what the parameter `leaf` of `owner` starts from: see `init_normal`; any other is 0."""
+    if leaf == "weight" and isinstance(owner, (nn.Linear, nn.Embedding)):
+        nn.init.normal_(value, std=std)
+    elif leaf == "weight" and isinstance(owner, (LayerNorm, RMSNorm)):
+        nn.init.ones_(value)
+    else:
+        nn.init.zeros_(value)
 
 
 def init_residual_outputs(module: nn.Module, std: float, n_sublayers: int) -> None:

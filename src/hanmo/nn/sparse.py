@@ -10,6 +10,7 @@ al., 2020). Positions are counted per text and without padding: a text means the
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
@@ -62,23 +63,23 @@ class SparsePattern(Settings):
     """Base of patterns: what the dense and the block form need to know of one."""
 
     @property
+    @abstractmethod
     def block(self) -> int:
         """Positions in a block of the fast form."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def reach(self) -> tuple[int, ...]:
         """How many blocks away a block of keys may be, in rising order from 0."""
-        raise NotImplementedError
 
     @property
     def n_first(self) -> int:
         """How many first tokens see and are seen by all."""
         return 0
 
+    @abstractmethod
     def near(self, query: Tensor, key: Tensor) -> Tensor:
         """Whether the position `query` sees the position `key`, leaving order and first tokens aside."""
-        raise NotImplementedError
 
     def sees(self, query: Tensor, key: Tensor) -> Tensor:
         """Whether the position `query` sees the position `key`, leaving order aside; shapes are broadcast."""

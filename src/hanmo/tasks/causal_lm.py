@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from hanmo.models.causal_lm import NextTokenModel
+from hanmo.models.next_token import NextTokenModel
 from hanmo.nn.losses import chunked_cross_entropy
 
 if TYPE_CHECKING:

@@ -5,23 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from hanmo.core.errors import ConfigError, DataError, ModelError
-from hanmo.core.files import write_json
-from hanmo.generation.decoding import decode
+from hanmo.generation.decoding import Decoding, decode
 from hanmo.generation.settings import GenerationSettings
-from hanmo.models.causal_lm import NextTokenModel
-from hanmo.models.directory import write_model
-from hanmo.tasks.model_files import check_tokenizer, seed_of, settings_of
+from hanmo.models.next_token import NextTokenModel
+from hanmo.tasks.model_files import seed_of, settings_of
 from hanmo.tasks.score import Score
+from hanmo.tasks.writing_model import WritingModel, as_asked, text_pieces, whole_texts
 from hanmo.tokenizers.chat import chat_ids
-from hanmo.tokenizers.streaming import StreamDecoder
-from hanmo.tokenizers.tokenizer import Tokenizer
 
 __all__ = ["LanguageModel"]
 
@@ -29,42 +25,10 @@ _ROWS_AT_ONCE = 16
 _SCORE_BYTES = 128 << 20
 
 
-class LanguageModel:
+class LanguageModel(WritingModel):
     """A causal language model with the tokenizer that belongs to it."""
 
-    def __init__(
-        self,
-        model: NextTokenModel,
-        tokenizer: Tokenizer,
-        *,
-        eos_ids: Sequence[int] = (),
-        generation_config: Mapping[str, Any] | None = None,
-        where: object = None,
-    ):
-        """Args:
-        model: a torch module; `lm.model(input_ids=…)` takes and returns the names that `transformers` uses.
-        tokenizer: its tokenizer.
-        eos_ids: where a text ends; the tokenizer's end-of-text token if empty.
-        generation_config: content of generation_config.json, written back by `save`.
-        where: what errors name.
-
-        Raises:
-            ModelError: if the tokenizer is not the model's.
-        """
-        self.model, self.tokenizer = model, tokenizer
-        own = () if tokenizer.eos_id is None else (tokenizer.eos_id,)
-        self.eos_ids: tuple[int, ...] = tuple(eos_ids) or own
-        self._generation_config = dict(generation_config) if generation_config is not None else None
-        check_tokenizer(model.config, tokenizer, self.eos_ids, where)
-
-    @property
-    def config(self) -> Any:
-        """Settings of the model (its family's config)."""
-        return self.model.config
-
-    def __repr__(self) -> str:
-        n = sum(parameter.numel() for parameter in self.model.parameters())
-        return f"LanguageModel({type(self.config).__name__}, {n:,} parameters, {self.tokenizer!r})"
+    model: NextTokenModel
 
     def generate(self, prompt: str | Sequence[str], **settings: Any) -> Any:
         """Continue a prompt, or several.
@@ -83,8 +47,7 @@ class LanguageModel:
         checked = settings_of(settings)
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         texts = self._complete([self._prompt_ids(item) for item in prompts], checked)
-        result: list[Any] = texts if checked.n > 1 else [item[0] for item in texts]
-        return result[0] if isinstance(prompt, str) else result
+        return as_asked(texts, checked.n, single=isinstance(prompt, str))
 
     def stream(self, prompt: str, **settings: Any) -> Iterator[str]:
         """Continue one prompt piece by piece; joined, the pieces are what `generate` returns for the same seed.
@@ -136,13 +99,6 @@ class LanguageModel:
             n_bytes=len(text.encode("utf-8")),
         )
 
-    def save(self, path: str | Path) -> None:
-        """Write a model directory that `hanmo.load` and `transformers` read."""
-        write_model(path, self.model)
-        if self._generation_config is not None:
-            write_json(Path(path) / "generation_config.json", self._generation_config)
-        self.tokenizer.save(path)
-
     @cached_property
     def _adds_bos(self) -> bool:
         return bool(self.tokenizer.config.get("add_bos_token")) and self.tokenizer.bos_id is not None
@@ -162,47 +118,25 @@ class LanguageModel:
         ids = self.tokenizer.encode(prompt)
         return [self._start_id(), *ids] if self._adds_bos or not ids else ids
 
-    def _complete(self, prompts: list[list[int]], settings: GenerationSettings) -> list[list[str]]:
+    def _complete(self, prompts: list[list[int]], settings: GenerationSettings) -> list[str]:
         """`settings.n` texts for each prompt; rows are drawn apart, so a text does not depend on the batch."""
         rows = [ids for ids in prompts for _ in range(settings.n)]
         seeded = settings.model_copy(update={"seed": seed_of(settings)})
         texts: list[str] = []
         for first in range(0, len(rows), _ROWS_AT_ONCE):
-            batch = rows[first : first + _ROWS_AT_ONCE]
-            parts: list[list[str]] = [[] for _ in batch]
-            for row, piece in self._pieces(batch, seeded, first):
-                parts[row].append(piece)
-            texts += ["".join(part) for part in parts]
-        return [texts[i : i + settings.n] for i in range(0, len(texts), settings.n)]
+            texts += whole_texts(
+                self._decode(rows[first : first + _ROWS_AT_ONCE], seeded, first), self.tokenizer, settings.stop
+            )
+        return texts
 
     def _stream(self, ids: list[int], settings: GenerationSettings) -> Iterator[str]:
         if settings.n != 1:
             raise ConfigError(f"a stream is one text, not {settings.n}", where="n", remedy="Use generate for several.")
-        seeded = settings.model_copy(update={"seed": seed_of(settings)})
-        return (piece for _, piece in self._pieces([ids], seeded, 0))
+        decoding = self._decode([ids], settings.model_copy(update={"seed": seed_of(settings)}), 0)
+        return (piece for _, piece in text_pieces(decoding, self.tokenizer, settings.stop))
 
-    def _pieces(self, rows: list[list[int]], settings: GenerationSettings, first_row: int) -> Iterator[tuple[int, str]]:
-        decoding = decode(self.model, rows, settings, eos_ids=self.eos_ids, first_row=first_row)
-        decoders = [StreamDecoder(self.tokenizer, settings.stop) for _ in rows]
-
-        def pieces() -> Iterator[tuple[int, str]]:
-            try:
-                for step in decoding:
-                    for row, token in enumerate(step):
-                        if token is None:
-                            continue
-                        piece = decoders[row].push(token)
-                        if decoders[row].stopped:
-                            decoding.finish(row)
-                        if piece:
-                            yield row, piece
-                for row, decoder in enumerate(decoders):
-                    if rest := decoder.finish():
-                        yield row, rest
-            finally:
-                decoding.close()
-
-        return pieces()
+    def _decode(self, rows: list[list[int]], settings: GenerationSettings, first_row: int) -> Decoding:
+        return decode(self.model, rows, settings, eos_ids=self.eos_ids, first_row=first_row)
 
     def _logprobs(self, sequence: list[int], max_len: int, stride: int) -> list[float]:
         """Of sequence[1:]; `sequence` starts with what stands before the text."""

@@ -1,4 +1,4 @@
-"""A model that writes no text (an encoder, a classifier, two towers) with its tokenizer. `hanmo.load` returns it."""
+"""A model with its tokenizer. `hanmo.load` returns it for one that writes no text: an encoder, a classifier, two towers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class LoadedModel:
 
     def __repr__(self) -> str:
         n = sum(parameter.numel() for parameter in self.model.parameters())
-        return f"LoadedModel({self.model.architecture}, {n:,} parameters, {self.tokenizer!r})"
+        return f"{type(self).__name__}({self.model.architecture}, {n:,} parameters, {self.tokenizer!r})"
 
     def save(self, path: str | Path) -> None:
         """Write a model directory that `hanmo.load` and `transformers` read."""

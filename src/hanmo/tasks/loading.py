@@ -10,12 +10,11 @@ import torch
 from hanmo.core.devices import pick_device
 from hanmo.core.errors import ModelError
 from hanmo.core.files import read_json
-from hanmo.models.causal_lm import CausalLM
 from hanmo.models.directory import read_eos_ids, read_model
 from hanmo.models.families import family_of
 from hanmo.models.hub import find_model
-from hanmo.models.lstm import LSTMLM
 from hanmo.models.lstm_seq2seq import LSTMSeq2Seq
+from hanmo.models.next_token import NextTokenModel
 from hanmo.models.seq2seq import Seq2SeqLM
 from hanmo.tasks.language_model import LanguageModel
 from hanmo.tasks.loaded_model import LoadedModel
@@ -51,14 +50,13 @@ def load(path: str | Path, *, device: str = "auto", dtype: str | torch.dtype | N
     tokenizer = Tokenizer.load(path)
     if not family_of(model.config).architecture(model.architecture).generates:
         return LoadedModel(model, tokenizer, where=path)
-    eos_ids = read_eos_ids(path)
     file = path / "generation_config.json"
     config = read_json(file) if file.exists() else None
-    if isinstance(model, (CausalLM, LSTMLM)):
-        return LanguageModel(model, tokenizer, eos_ids=eos_ids, generation_config=config, where=path)
-    if isinstance(model, (Seq2SeqLM, LSTMSeq2Seq)):
-        return Seq2SeqModel(model, tokenizer, eos_ids=eos_ids, generation_config=config, where=path)
-    return PermutationModel(model, tokenizer, eos_ids=eos_ids, where=path)
+    if isinstance(model, NextTokenModel):
+        kind = LanguageModel
+    else:
+        kind = Seq2SeqModel if isinstance(model, (Seq2SeqLM, LSTMSeq2Seq)) else PermutationModel
+    return kind(model, tokenizer, eos_ids=read_eos_ids(path), generation_config=config, where=path)
 
 
 def load_language_model(

@@ -7,21 +7,14 @@ from typing import Any
 
 from hanmo.core.errors import ConfigError
 from hanmo.generation.permutation import generate_by_permutation
-from hanmo.tasks.loaded_model import LoadedModel
 from hanmo.tasks.model_files import seed_of, settings_of
-from hanmo.tokenizers.tokenizer import Tokenizer
+from hanmo.tasks.writing_model import WritingModel, as_asked
 
 __all__ = ["PermutationModel"]
 
 
-class PermutationModel(LoadedModel):
-    """A `LoadedModel` that also writes."""
-
-    def __init__(self, model: Any, tokenizer: Tokenizer, *, eos_ids: Sequence[int] = (), where: object = None):
-        """Args: as there; `eos_ids` are where a text ends, the tokenizer's end-of-text token if empty."""
-        super().__init__(model, tokenizer, where=where)
-        own = () if tokenizer.eos_id is None else (tokenizer.eos_id,)
-        self.eos_ids: tuple[int, ...] = tuple(eos_ids) or own
+class PermutationModel(WritingModel):
+    """A model that reads in both directions and writes token by token all the same, with its tokenizer."""
 
     def generate(self, prompt: str | Sequence[str], **settings: Any) -> Any:
         """Continue a prompt, or several.
@@ -37,7 +30,6 @@ class PermutationModel(LoadedModel):
         Raises:
             ConfigError: for a setting that cannot be, or an empty prompt.
         """
-        assert self.tokenizer is not None
         checked = settings_of(settings)
         if checked.stop:
             raise ConfigError("this kind of model knows no stop strings", where="stop", remedy="Leave stop out.")
@@ -46,9 +38,7 @@ class PermutationModel(LoadedModel):
         seeded = checked.model_copy(update={"seed": seed_of(checked)})
         written = generate_by_permutation(self.model, rows, seeded, eos_ids=self.eos_ids)
         texts = [self.tokenizer.decode(ids) for ids in written]
-        groups = [texts[i : i + checked.n] for i in range(0, len(texts), checked.n)]
-        result: list[Any] = groups if checked.n > 1 else [group[0] for group in groups]
-        return result[0] if isinstance(prompt, str) else result
+        return as_asked(texts, checked.n, single=isinstance(prompt, str))
 
     def stream(self, prompt: str, **settings: Any) -> Iterator[str]:
         """What `generate` returns, in one piece: each token of such a model may change how earlier ones are read."""

@@ -84,8 +84,8 @@ class ConfigKeys:
             ModelError: names every key whose value is not supported.
         """
         ours = dict(self.defaults)
-        problems = []
-        if self.labels and (labels := _read_labels(values)) is not None:
+        problems: list[str] = []
+        if self.labels and (labels := _read_labels(values, problems)) is not None:
             ours["labels"] = labels
         for key, value in (dict.fromkeys(self.nested) | self.unfold(dict(values))).items():
             if key in self.nested:
@@ -140,11 +140,21 @@ _DEFAULT_LABELS = ("LABEL_0", "LABEL_1")
 """What a file without names means, there and here."""
 
 
-def _read_labels(values: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Names of the classes by `id2label`, or numbered if only their number is known."""
-    names = values.get("id2label")
+_MOST_LABELS = 1_000_000
+
+
+def _read_labels(values: Mapping[str, Any], problems: list[str]) -> tuple[str, ...] | None:
+    """Names of the classes by `id2label`, or numbered if only their number is known; what cannot be joins `problems`."""
+    names, count = values.get("id2label"), values.get("num_labels")
     if isinstance(names, Mapping) and names:
-        by_id = {int(key): str(name) for key, name in names.items()}
-        return tuple(by_id.get(index, f"LABEL_{index}") for index in range(max(by_id) + 1))
-    count = values.get("num_labels")
-    return tuple(f"LABEL_{index}" for index in range(count)) if isinstance(count, int) and count > 0 else None
+        by_id = {str(key): str(name) for key, name in names.items()}
+        if by_id.keys() != {str(index) for index in range(len(by_id))}:
+            problems.append(f"id2label has the ids {', '.join(sorted(by_id)[:5])} … (expected 0 to {len(by_id) - 1})")
+            return None
+        return tuple(by_id[str(index)] for index in range(len(by_id)))
+    if count is None:
+        return None
+    if not isinstance(count, int) or not 0 < count <= _MOST_LABELS:
+        problems.append(f"num_labels = {count!r} (expected 1 to {_MOST_LABELS:,})")
+        return None
+    return tuple(f"LABEL_{index}" for index in range(count))

@@ -1,0 +1,97 @@
+"""What models that write text have in common, whichever way they find it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hanmo.core.files import write_json
+from hanmo.generation.decoding import Decoding
+from hanmo.tasks.loaded_model import LoadedModel
+from hanmo.tasks.model_files import check_tokenizer
+from hanmo.tokenizers.streaming import StreamDecoder
+from hanmo.tokenizers.tokenizer import Tokenizer
+
+__all__ = ["WritingModel", "as_asked", "text_pieces", "whole_texts"]
+
+
+class WritingModel(LoadedModel):
+    """A `LoadedModel` that also writes."""
+
+    tokenizer: Tokenizer
+    continues = True
+    """Whether what it writes goes on from the prompt; if not, it is a text of its own."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Tokenizer,
+        *,
+        eos_ids: Sequence[int] = (),
+        generation_config: Mapping[str, Any] | None = None,
+        where: object = None,
+    ):
+        """Args:
+        model: a torch module; `lm.model(input_ids=…)` takes and returns the names that `transformers` uses.
+        tokenizer: its tokenizer.
+        eos_ids: where a text ends; the tokenizer's end-of-text token if empty.
+        generation_config: content of generation_config.json, written back by `save`.
+        where: what errors name.
+
+        Raises:
+            ModelError: if the tokenizer is not the model's.
+        """
+        super().__init__(model, tokenizer, where=where)
+        own = () if tokenizer.eos_id is None else (tokenizer.eos_id,)
+        self.eos_ids: tuple[int, ...] = tuple(eos_ids) or own
+        self._generation_config = dict(generation_config) if generation_config is not None else None
+        check_tokenizer(model.config, tokenizer, self.eos_ids, where)
+
+    def save(self, path: str | Path) -> None:
+        """Write a model directory that `hanmo.load` and `transformers` read."""
+        super().save(path)
+        if self._generation_config is not None:
+            write_json(Path(path) / "generation_config.json", self._generation_config)
+
+
+def text_pieces(decoding: Decoding, tokenizer: Tokenizer, stop: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """(row, piece of its text) as tokens come; a row ends where a stop string would begin.
+
+    No piece holds half a character or a part of a stop string.
+    """
+    decoders = [StreamDecoder(tokenizer, stop) for _ in decoding.rows]
+    try:
+        for step in decoding:
+            for row, token in enumerate(step):
+                if token is None:
+                    continue
+                piece = decoders[row].push(token)
+                if decoders[row].stopped:
+                    decoding.finish(row)
+                if piece:
+                    yield row, piece
+        for row, decoder in enumerate(decoders):
+            if rest := decoder.finish():
+                yield row, rest
+    finally:
+        decoding.close()
+
+
+def whole_texts(decoding: Decoding, tokenizer: Tokenizer, stop: Sequence[str]) -> list[str]:
+    """One text a row: the pieces of `text_pieces`, joined."""
+    parts: list[list[str]] = [[] for _ in decoding.rows]
+    for row, piece in text_pieces(decoding, tokenizer, stop):
+        parts[row].append(piece)
+    return ["".join(part) for part in parts]
+
+
+def as_asked(texts: Sequence[str], n: int, *, single: bool) -> Any:
+    """`n` texts for each prompt, one prompt after the other, in the form that was asked for.
+
+    Returns:
+        One string for a single prompt, else a list of one a prompt; with n > 1 each string is a list of n.
+    """
+    groups = [list(texts[first : first + n]) for first in range(0, len(texts), n)]
+    result: list[Any] = groups if n > 1 else [group[0] for group in groups]
+    return result[0] if single else result
