@@ -2,11 +2,12 @@
 PYTHON ?= python3
 TORCH := 2.13.0
 JOBS ?= 2
+CORPORA ?= build/corpora
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup quickstart test test-all check format bench docs lock clean
+.PHONY: setup quickstart test test-all check format bench bench-vectors docs lock clean
 
 setup: $(READY)
 
@@ -47,6 +48,13 @@ bench: setup
 	$(BIN)/python benchmarks/load.py
 	$(BIN)/python benchmarks/sparse_attention.py
 	$(BIN)/python benchmarks/crf.py
+
+# the programs of others take part where they are given: BENCH_VECTORS="--word2vec-c PATH", BENCH_GLOVE="--glove-c DIR",
+# BENCH_NGRAM="--lmplz PATH"
+bench-vectors: setup
+	$(BIN)/python benchmarks/vectors.py --folder $(CORPORA) $(BENCH_VECTORS)
+	$(BIN)/python benchmarks/glove.py --folder $(CORPORA) $(BENCH_GLOVE)
+	$(BIN)/python benchmarks/ngram.py $(CORPORA) $(BENCH_NGRAM)
 
 docs: setup
 	$(BIN)/python -m pytest -q tests/test_docs.py

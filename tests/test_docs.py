@@ -57,6 +57,12 @@ NOT_RUN = {
     ".venv/bin/hanmo quickstart --corpus 我的文档 --minutes 20 --lang zh": "twenty minutes",
     ".venv/bin/hanmo quickstart --corpus path/to/data/chinese_novels --minutes 20 --lang zh": "twenty minutes",
     "HANMO_DATA=path/to/data make test": "these tests",
+    "hanmo vectors train path/to/data/chinese_novels --out vectors/novels --epochs 20 --seed 1 --deterministic": "minutes",
+    "hanmo vectors train path/to/data/chinese_novels --out vectors/novels-glove --method glove --seed 1": "minutes",
+    "hanmo vectors train corpora/words-50000000.txt --out vectors/english --epochs 5 --seed 1 --deterministic": "minutes",
+    "hanmo vectors train corpora/words-50000000.txt --out vectors/english-glove --method glove --seed 1": "minutes",
+    'PYTHONPATH=benchmarks python -c "import pathlib, word_corpus; word_corpus.build_corpus('
+    "pathlib.Path('corpora'), 50_000_000, [pathlib.Path('path/to/data')])\"": "reads all data sets",
 }
 """Every command that a page shows and this file does not run, with the reason."""
 
@@ -147,7 +153,11 @@ def _faster(command: list[str]) -> list[str]:
     if verb == "quickstart":
         at = command.index("--minutes") if "--minutes" in command else len(command)
         return [*command[:at], "--minutes", "0.005", *command[at + 2 :]]
-    if verb == "train" and Path(command[2]).exists():
+    if (
+        verb == "train"
+        and Path(command[2]).exists()
+        and 'task = "text-classification"' not in Path(command[2]).read_text("utf-8")
+    ):
         sets = ["training.minutes=0.005", "model.d_model=32", "model.n_heads=2", "model.n_layers=1", "model.max_len=64"]
         sets += ["tokenizer.vocab_size=400", "batches.batch_size=4", "samples.max_new_tokens=8"]
         sets += ["corpus.source=my_folder"] if 'source = "stdlib"' in Path(command[2]).read_text("utf-8") else []
@@ -160,7 +170,8 @@ def _faster(command: list[str]) -> list[str]:
 def _run_command(command: str, where: str) -> tuple[int, str]:
     words = shlex.split(command, comments=True)
     assert words[0] == "hanmo", f"{where}: only hanmo is run here, not {words[0]!r}"
-    assert words[1].startswith("-") or words[1] in VERBS, f"{where}: there is no verb {words[1]!r}"
+    known = {verb.split()[0] for verb in VERBS}
+    assert words[1].startswith("-") or words[1] in known, f"{where}: there is no verb {words[1]!r}"
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         code = main(_faster(words)[1:])
@@ -191,13 +202,12 @@ def run_block(block: Block, names: dict[str, Any]) -> None:
             if expected:
                 _check_output(expected, printed, f"{block.where}: {command}")
     elif block.language == "toml":
-        from hanmo.core.settings import load_settings
-        from hanmo.stories.recipe import PretrainRecipe
+        from hanmo.stories.train import read_recipe
 
         assert block.note.startswith("file: "), f"{block.where}: a recipe needs <!-- file: NAME --> above it"
         file = Path(block.note.removeprefix("file: "))
         file.write_text(block.text + "\n", encoding="utf-8")
-        load_settings(PretrainRecipe, file)
+        read_recipe(file)
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
@@ -342,14 +352,17 @@ def _is_code(name: str) -> bool:
 def _is_recipe_key(name: str) -> bool:
     from pydantic import BaseModel
 
+    from hanmo.stories.classification_recipe import ClassificationRecipe
     from hanmo.stories.recipe import PretrainRecipe
 
-    section: Any = PretrainRecipe
-    for part in name.split("."):
-        if not (isinstance(section, type) and issubclass(section, BaseModel)) or part not in section.model_fields:
+    def is_key(section: Any, parts: list[str]) -> bool:
+        if not parts:
+            return True
+        if not (isinstance(section, type) and issubclass(section, BaseModel)) or parts[0] not in section.model_fields:
             return False
-        section = section.model_fields[part].annotation
-    return True
+        return is_key(section.model_fields[parts[0]].annotation, parts[1:])
+
+    return any(is_key(recipe, name.split(".")) for recipe in (PretrainRecipe, ClassificationRecipe))
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)

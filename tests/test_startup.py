@@ -32,7 +32,7 @@ def test_the_probe_sees_torch() -> None:
 
 @pytest.mark.parametrize("verb", ["", *VERBS])
 def test_help_is_light(verb: str) -> None:
-    arguments = [verb, "--help"] if verb else ["--help"]
+    arguments = [*verb.split(), "--help"]
     assert _heavy(f"from hanmo.cli.app import main; assert main({arguments!r}) == 0") == "HEAVY []"
 
 

@@ -8,13 +8,15 @@ if TYPE_CHECKING:
     from hanmo.stories.quickstart import quickstart
     from hanmo.stories.train import train
     from hanmo.tasks.loading import load
+    from hanmo.tasks.pipelines import pipeline
 
-__all__ = ["__version__", "load", "quickstart", "train"]
+__all__ = ["__version__", "load", "pipeline", "quickstart", "train"]
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "load": "hanmo.tasks.loading",
+    "pipeline": "hanmo.tasks.pipelines",
     "quickstart": "hanmo.stories.quickstart",
     "train": "hanmo.stories.train",
 }

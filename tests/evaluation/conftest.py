@@ -213,6 +213,7 @@ def make_run(tmp_path: Path) -> MakeRun:
                     "bytes": 505_411,
                 },
                 "baselines": {"xz": 1.838, "gzip": 2.114, "order0": 2.69},
+                "ngram": {"bits_per_byte": 1.912, "order": 5, "tokens": 5_000_000, "share": 0.45},
             },
             "samples.json": CHINESE if lang == "zh" else PROSE,
         }

@@ -153,10 +153,32 @@ def test_headline_says_worse_when_it_is_worse(make_run):
 
 def test_methods_are_ranked_and_compared(make_run):
     text = " ".join(outline(report_page(read_run(make_run()))).text)
-    order = [text.index(name) for name in ("This model", "gzip -9", "Order-0 token model")]
+    order = [text.index(name) for name in ("This model", "Kneser–Ney 5-gram", "gzip -9", "Order-0 token model")]
     assert order == sorted(order)
     assert "−11%" in text
     assert "+46%" in text
+
+
+def test_the_ngram_model_says_what_it_counted(make_run):
+    run = make_run()
+    text = " ".join(outline(report_page(read_run(run))).text)
+    assert "only counts the same tokens, 5.00 million of them, 45% of the training text." in text
+    info = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    info["stages"].append({"name": "ngram", "seconds": 4.2})
+    (run / "run.json").write_text(json.dumps(info), encoding="utf-8")
+    text = " ".join(outline(report_page(read_run(run))).text)
+    assert "45% of the training text, and took 4.2\u00a0s." in text
+    assert "count n-grams" in text
+    text = " ".join(outline(report_page(read_run(run), lang="zh")).text)
+    assert "Kneser–Ney 5 元模型" in text
+    assert "共 500 万个，占训练文本的 45%，用时 4.2\u00a0秒。" in text
+    evaluation = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
+    evaluation["ngram"]["share"] = 1.0
+    (run / "evaluation.json").write_text(json.dumps(evaluation), encoding="utf-8")
+    assert "of them, all of the training text, and" in " ".join(outline(report_page(read_run(run))).text)
+    del evaluation["ngram"]  # as runs of earlier versions
+    (run / "evaluation.json").write_text(json.dumps(evaluation), encoding="utf-8")
+    assert "Kneser" not in report_page(read_run(run))
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])

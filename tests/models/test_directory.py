@@ -396,6 +396,7 @@ TINY: dict[str, dict[str, Any]] = {
     "clip_text_model": _TEXT,
     "clip_vision_model": _VISION,
     "hanmo-bilstm": {"d_embedding": 6, "d_hidden": 5, "n_layers": 2, "vocab_size": 7},
+    "hanmo-cnn": {"d_embedding": 6, "d_filters": 5, "widths": (2, 3), "vocab_size": 7},
     "hanmo-lstm": {"d_model": 6, "d_hidden": 5, "n_layers": 2, "vocab_size": 7},
     "hanmo-lstm-seq2seq": {"d_model": 6, "n_layers": 2, "vocab_size": 7},
 }

@@ -41,7 +41,7 @@ def test_run_json_says_what_happened(result: PretrainResult) -> None:
     assert info["status"] == result.status == "finished"
     assert info["error"] is None
     assert [stage["name"] for stage in info["stages"]] == [
-        "corpus", "tokenizer", "encode", "train", "model", "evaluate", "samples",
+        "corpus", "tokenizer", "encode", "train", "model", "evaluate", "ngram", "samples",
     ]  # fmt: skip
     assert info["hashes"]["model.safetensors"] == sha256_file(result.model / "model.safetensors")
     assert info["hashes"]["train.jsonl.gz"] == sha256_file(result.run / "corpus" / "train.jsonl.gz")

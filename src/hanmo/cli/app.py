@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-__all__ = ["VERBS", "main"]
+__all__ = ["GROUPS", "VERBS", "main"]
 
 VERBS: dict[str, tuple[str, str]] = {
     "quickstart": (
@@ -18,11 +18,28 @@ VERBS: dict[str, tuple[str, str]] = {
     "generate": ("hanmo.cli.generate:generate", "Continue a prompt."),
     "chat": ("hanmo.cli.chat:chat", "Talk to a model in the terminal."),
     "score": ("hanmo.cli.score:score", "Log-probabilities and bits per byte of a text."),
+    "predict": ("hanmo.cli.predict:predict", "Ask a trained model: the class of a text, or of each line of a file."),
     "show": ("hanmo.cli.show:show", "Draw a model: its parts, shapes, parameters, memory and FLOPs."),
+    "vectors train": ("hanmo.cli.vectors_train:train", "Train word vectors on text: word2vec or GloVe."),
+    "vectors similar": ("hanmo.cli.vectors:similar", "The words nearest to a word."),
+    "vectors analogy": ("hanmo.cli.vectors:analogy", "What is to C as B is to A."),
+    "vectors odd": ("hanmo.cli.vectors:odd", "Which word does not belong."),
+    "vectors evaluate": ("hanmo.cli.vectors:evaluate", "Word similarity and analogy sets, with coverage."),
+    "vectors map": ("hanmo.cli.vectors:map_", "Draw words on a plane, as an .svg or .html file."),
+    "vectors convert": ("hanmo.cli.vectors:convert", "Rewrite word vectors in another form."),
+    "ngram train": ("hanmo.cli.ngram:train", "Train a Kneser–Ney model on text."),
+    "ngram score": ("hanmo.cli.ngram:score", "Perplexity and bits per character of a text or file."),
+    "ngram sample": ("hanmo.cli.ngram:sample", "Write sentences."),
     "report": ("hanmo.cli.report:report", "Write the report of a run again, in English or Chinese."),
     "doctor": ("hanmo.cli.doctor:doctor", "Versions, processor, accelerators, extras, and what to do about them."),
 }
-"""Verb → (where its function lives, one line of help)."""
+"""Verb, of one word or of a group and a word → (where its function lives, one line of help)."""
+
+GROUPS: dict[str, str] = {
+    "vectors": "Word vectors: train, neighbours, analogies, tests, maps, forms.",
+    "ngram": "N-gram language models: train, score, sample.",
+}
+"""Group of verbs → one line of help."""
 
 _INTERRUPTED = 130
 _FAILED, _WRONG_USE = 1, 2
@@ -40,8 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         version=__version__,
         help_format="plaintext",
     )
+    groups = {name: App(name=name, help=summary) for name, summary in GROUPS.items()}
+    for group in groups.values():
+        app.command(group)
     for name, (home, summary) in VERBS.items():
-        app.command(home, name=name, help=summary)
+        group, _, verb = name.rpartition(" ")
+        (groups[group] if group else app).command(home, name=verb, help=summary)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a character shows "?" for it
             stream.reconfigure(errors="replace")

@@ -20,6 +20,7 @@ def report(run: Path, *, lang: Literal["en", "zh"] | None = None) -> int:
     """
     from hanmo.core.errors import ConfigError
     from hanmo.core.runs import RunFolder
+    from hanmo.evaluation.classifier_report import write_classifier_report
     from hanmo.evaluation.report import write_report
 
     info = RunFolder(run).read()
@@ -27,6 +28,7 @@ def report(run: Path, *, lang: Literal["en", "zh"] | None = None) -> int:
         raise ConfigError(
             "there is no run here (run.json is missing)", where=run, remedy="Give a run folder such as runs/quickstart."
         )
-    recorded = info.get("recipe", {}).get("lang", "en")
-    print(write_report(run, lang=lang or recorded))
+    recipe = info.get("recipe", {})
+    write = write_classifier_report if recipe.get("task") == "text-classification" else write_report
+    print(write(run, lang=lang or recipe.get("lang", "en")))
     return 0

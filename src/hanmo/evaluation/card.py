@@ -82,6 +82,8 @@ def _results(record: RunRecord, say: Writer) -> str:
     names = {"xz": "xz -9", "gzip": "gzip -9", "order0": say("order0")}
     rows = [(f"**{say('this_model')}**", record.evaluation.heldout.bits_per_byte)]
     rows += [(names.get(key, _inline(key)), value) for key, value in record.evaluation.baselines.items()]
+    if ngram := record.evaluation.ngram:
+        rows.append((say("ngram", order=say.integer(ngram.order)), ngram.bits_per_byte))
     known = [(name, value) for name, value in rows if value is not None and math.isfinite(value)]
     if not known:
         return say("not_recorded")

@@ -12,7 +12,7 @@ from hanmo.evaluation.report_blocks import NAMES, code, facts, nothing, stopped_
 from hanmo.evaluation.report_text import Writer
 from hanmo.evaluation.run_files import RunRecord
 
-__all__ = ["footer", "headline", "machine_section", "next_section", "recipe_section"]
+__all__ = ["footer", "headline", "machine_section", "next_section", "recipe_section", "stat_card"]
 
 
 def headline(record: RunRecord, say: Writer) -> Html:
@@ -85,7 +85,7 @@ def _cards(record: RunRecord, say: Writer) -> Html | None:
     bpb, xz = _bits(record)
     if bpb is not None:
         note = say("card_bpb_note", xz=say.number(xz)) if xz is not None else None
-        cards.append(_card(say("card_bpb"), say.number(bpb), note, main=True))
+        cards.append(stat_card(say("card_bpb"), say.number(bpb), note, main=True))
     training = run.training
     if training is not None and training.tokens is not None:
         speed, note = say.integer(training.tokens_per_s), None
@@ -93,17 +93,18 @@ def _cards(record: RunRecord, say: Writer) -> Html | None:
             note = say("card_epochs_note", speed=speed, epochs=say.number(training.epochs, 2))
         elif training.tokens_per_s is not None:
             note = say("card_tokens_note", speed=speed)
-        cards.append(_card(say("card_tokens"), say.amount(training.tokens), note))
+        cards.append(stat_card(say("card_tokens"), say.amount(training.tokens), note))
     if training is not None and training.seconds is not None:
         note = say("card_time_note", total=say.time(run.seconds)) if run.seconds is not None else None
-        cards.append(_card(say("card_time"), say.time(training.seconds), note))
+        cards.append(stat_card(say("card_time"), say.time(training.seconds), note))
     if run.energy is not None and run.energy.kwh is not None:
         note = say("card_energy_measured" if run.energy.is_measured() else "card_energy_estimated")
-        cards.append(_card(say("card_energy"), say.energy(run.energy.kwh), note))
+        cards.append(stat_card(say("card_energy"), say.energy(run.energy.kwh), note))
     return element("dl", *cards, cls="cards") if cards else None
 
 
-def _card(name: str, value: str, note: str | None, *, main: bool = False) -> Html:
+def stat_card(name: str, value: str, note: str | None, *, main: bool = False) -> Html:
+    """A figure with its name above and a note below; `main` is the one that matters most."""
     below = element("dd", note, cls="note") if note else None
     return element("div", element("dt", name), element("dd", value.strip()), below, cls="card main" if main else "card")
 

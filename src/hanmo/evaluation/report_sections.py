@@ -13,7 +13,7 @@ from hanmo.evaluation.report_blocks import facts, hbar, nothing, number_table, s
 from hanmo.evaluation.report_text import Writer
 from hanmo.evaluation.run_files import Metrics, RunRecord, Segmentation
 
-__all__ = ["corpus_section", "evaluation_section", "tokenizer_section", "training_section"]
+__all__ = ["corpus_section", "evaluation_section", "loss_curves", "tokenizer_section", "training_section"]
 
 
 def _html_lang(code: str | None) -> str | None:
@@ -194,7 +194,7 @@ def training_section(record: RunRecord, say: Writer) -> Html:
                 say(key) if say.known(key) else say("stopped_other", by=training.stopped_by)
             )
         parts.append(element("p", text))
-    curves = _curves(record.metrics, say)
+    curves = loss_curves(record.metrics, say)
     if curves:
         parts.append(curves)
     return join(parts) or nothing(say)
@@ -204,7 +204,9 @@ _FEW = 20
 """Up to so many points are drawn as they are; more are smoothed."""
 
 
-def _curves(metrics: Metrics, say: Writer) -> Html:
+def loss_curves(metrics: Metrics, say: Writer, *, speed_title: str = "speed") -> Html:
+    """Loss, speed and learning rate over the steps; `speed_title` names what is counted."""
+
     def head(x: float) -> str:
         return say("tip_step", step=say.integer(x))
 
@@ -228,7 +230,7 @@ def _curves(metrics: Metrics, say: Writer) -> Html:
     speed_name = say("speed_smooth") if len(metrics.tokens_per_s) > _FEW else say("each_step")
     speed = line_plot(
         measured(speed_name, metrics.tokens_per_s, "c-speed"),
-        title=say("speed"), x_label=say("step"), x_text=say.integer, y_text=_tick_short, value_text=say.integer,
+        title=say(speed_title), x_label=say("step"), x_text=say.integer, y_text=_tick_short, value_text=say.integer,
         tip_head=head, from_zero=True, size="low",
     )  # fmt: skip
     lr = line_plot(
@@ -255,7 +257,7 @@ def _tick_tiny(value: float) -> str:
 
 
 def evaluation_section(record: RunRecord, say: Writer) -> Html:
-    """Bits per byte of the model beside compressors and the order-0 model, as a table with bars."""
+    """Bits per byte of the model beside compressors and models that count, as a table with bars."""
     evaluation = record.evaluation
     if evaluation is None:
         return nothing(say)
@@ -263,6 +265,8 @@ def evaluation_section(record: RunRecord, say: Writer) -> Html:
     rows = [(say("this_model"), heldout.bits_per_byte, True)]
     names = {"xz": "xz -9", "gzip": "gzip -9", "order0": say("order0")}
     rows += [(names.get(key, key), value, False) for key, value in baselines.items()]
+    if ngram := evaluation.ngram:
+        rows.append((say("ngram", order=say.integer(ngram.order)), ngram.bits_per_byte, False))
     ranked = sorted(
         [(name, value, ours) for name, value, ours in rows if value is not None and math.isfinite(value)],
         key=lambda row: row[1],
@@ -287,6 +291,8 @@ def evaluation_section(record: RunRecord, say: Writer) -> Html:
         if heldout.bytes is not None:
             parts.append(element("p", say("evaluation_lead", bytes=say.size(heldout.bytes))))
         parts += [element("div", table, cls="scroll", tabindex="0"), element("p", say("eval_note"), cls="chipnote")]
+        if (note := _ngram_note(record, say)) is not None:
+            parts.append(note)
     figures = facts(
         [
             (say("eval_loss"), None if heldout.loss is None else say.number(heldout.loss, 4)),
@@ -298,6 +304,19 @@ def evaluation_section(record: RunRecord, say: Writer) -> Html:
     if figures is not None:
         parts.append(figures)
     return join(parts) or nothing(say)
+
+
+def _ngram_note(record: RunRecord, say: Writer) -> Html | None:
+    """What the n-gram model counted, and how long that took."""
+    ngram = record.evaluation.ngram if record.evaluation else None
+    if ngram is None or ngram.tokens is None:
+        return None
+    share = ngram.share if ngram.share is not None else 1.0
+    text = say("ngram_note", order=say.integer(ngram.order), tokens=say.amount(ngram.tokens))
+    text += say("ngram_share", share=say.percent(share)) if share < 1 else say("ngram_all")
+    seconds = [stage.seconds for stage in record.run.stages if stage.name == "ngram"]
+    text += say("ngram_time", time=say.time(seconds[-1])) if seconds else say("ngram_no_time")
+    return element("p", text, cls="chipnote")
 
 
 def _difference(value: float, xz: float | None, say: Writer) -> str:

@@ -23,6 +23,7 @@ __all__ = [
     "Heldout",
     "Metrics",
     "ModelInfo",
+    "NgramBaseline",
     "RunInfo",
     "RunRecord",
     "Sample",
@@ -32,6 +33,7 @@ __all__ = [
     "TokenizerInfo",
     "TrainingInfo",
     "read_metrics",
+    "read_record",
     "read_run",
 ]
 
@@ -159,12 +161,25 @@ class Heldout(_Record):
     """Tokens from one window to the next; a token has at least window - stride before it."""
 
 
+class NgramBaseline(_Record):
+    """A Kneser–Ney model of the same tokens on the same held-out text."""
+
+    bits_per_byte: float | None = None
+    order: int | None = None
+    """Longest n-gram."""
+    tokens: int | None = None
+    """Training tokens that were counted."""
+    share: float | None = None
+    """Of all training tokens."""
+
+
 class Evaluation(_Record):
     """evaluation.json."""
 
     heldout: Heldout = Heldout()
     baselines: dict[str, float] = {}
     """Bits per byte of the same text: "xz", "gzip", "order0"."""
+    ngram: NgramBaseline | None = None
 
 
 class Sample(_Record):
@@ -268,8 +283,8 @@ def _columns_of(event: dict[str, Any]) -> dict[str, Any]:
     return {"heldout_loss": figures.get("loss"), "heldout_bits_per_byte": figures.get("bits_per_byte")}
 
 
-def read_run(path: str | Path) -> RunRecord:
-    """Read a run folder.
+def read_record(path: str | Path) -> RunRecord:
+    """What every run has: run.json and the curves.
 
     Raises:
         DataError: if the folder holds no run.json.
@@ -281,16 +296,23 @@ def read_run(path: str | Path) -> RunRecord:
         raise DataError(
             "this folder holds no run.json", where=path, remedy="Give the folder of a run, such as runs/quickstart."
         )
+    return RunRecord(
+        path=path, run=_check(RunInfo, run, path / "run.json"), metrics=read_metrics(path / "metrics.jsonl")
+    )
+
+
+def read_run(path: str | Path) -> RunRecord:
+    """Read the folder of a pretraining run. Raises as `read_record`."""
+    record = read_record(path)
+    path = record.path
     corpus, evaluation, samples = (
         _json(path / name) for name in ("corpus/corpus.json", "evaluation.json", "samples.json")
     )
     if samples is not None and not isinstance(samples, list):
         raise FormatError("not a list of samples", where=path / "samples.json")
-    return RunRecord(
-        path=path,
-        run=_check(RunInfo, run, path / "run.json"),
-        metrics=read_metrics(path / "metrics.jsonl"),
-        corpus=None if corpus is None else _check(CorpusRecord, corpus, path / "corpus" / "corpus.json"),
-        evaluation=None if evaluation is None else _check(Evaluation, evaluation, path / "evaluation.json"),
-        samples=[_check(Sample, sample, f"{path / 'samples.json'}[{i}]") for i, sample in enumerate(samples or [])],
-    )
+    found = {
+        "corpus": None if corpus is None else _check(CorpusRecord, corpus, path / "corpus" / "corpus.json"),
+        "evaluation": None if evaluation is None else _check(Evaluation, evaluation, path / "evaluation.json"),
+        "samples": [_check(Sample, sample, f"{path / 'samples.json'}[{i}]") for i, sample in enumerate(samples or [])],
+    }
+    return record.model_copy(update=found)

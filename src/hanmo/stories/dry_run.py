@@ -54,6 +54,13 @@ def describe_plan(recipe: PretrainRecipe) -> str:
         batch = blocks.next()
         del ids, blocks
     model = build_model(recipe, tokenizer.vocab_size, tokenizer.eos_id)
+    table = ""
+    if recipe.model.embeddings is not None:
+        from hanmo.stories.embeddings import fill_token_table, load_embeddings
+
+        vectors = load_embeddings(recipe.model.embeddings)
+        freeze = recipe.model.freeze_embeddings
+        table = fill_token_table(model, tokenizer, vectors, freeze=freeze, seed=recipe.seed).describe()
     n_parameters = sum(parameter.numel() for parameter in model.parameters())
     inputs, labels = batch["input_ids"][0, :_EXAMPLE_TOKENS].tolist(), batch["labels"][0, :_EXAMPLE_TOKENS].tolist()
     rows = [
@@ -67,6 +74,7 @@ def describe_plan(recipe: PretrainRecipe) -> str:
             "Recipe", *(f"  {line}" for line in to_toml(recipe.model_dump(mode="json")).splitlines()), "",
             f"Corpus      {n_tokens:,} training tokens, vocabulary {tokenizer.vocab_size:,}",
             f"Model       {recipe.model.family}, {n_parameters:,} parameters",
+            *([f"Embeddings  {table}"] if table else []),
             f"Training    {length}, {recipe.batches.batch_size * recipe.model.max_len * recipe.training.accumulate:,} tokens per step",
             f"Memory      about {memory / 2**20:,.0f} MiB", "",
             "One training example (what the model sees -> what the loss asks for; <ignored> is masked):", *rows,

@@ -6,28 +6,21 @@ interrupted takes up again at the first stage whose result is not there.
 
 from __future__ import annotations
 
-import errno
-import signal
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hanmo.core.errors import ConfigError, HanmoError, storage_error
 from hanmo.core.files import sha256_file, sha256_text, write_json, write_text
-from hanmo.core.machine import EnergyMeter, describe_machine
 from hanmo.core.progress import progress, say
 from hanmo.core.runs import RunFolder
 from hanmo.core.settings import Settings
 from hanmo.core.toml import to_toml
 from hanmo.stories.evaluate import evaluate_run, write_samples
+from hanmo.stories.ngram_baseline import ngram_baseline
 from hanmo.stories.recipe import PretrainRecipe
 from hanmo.stories.result import PretrainResult, example_prompt, recorded_result
-from hanmo.stories.versions import library_versions
+from hanmo.stories.story import Story, now
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,9 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["PretrainResult", "build_model", "pretrain"]
 
 ResultT = TypeVar("ResultT")
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-"""The disk is at fault wherever these come from, be it a library's own temporary file."""
 
 
 def pretrain(
@@ -60,28 +50,7 @@ def pretrain(
         ConfigError: if the recipe is not the one of the run to resume; names the differences. The run stays as it is.
         HanmoError: whatever goes wrong, with place and remedy; run.json then says "failed" and why.
     """
-    if resume:
-        _check_same_recipe(recipe, run)
-        done = recorded_result(run)
-        if done is not None:
-            say(f"{run.path}: this run is already finished; nothing to do.")
-            return done
-    story = _Story(recipe, run, resume)
-    try:
-        with _terminable():
-            story.open(command)
-            return story.tell()
-    except KeyboardInterrupt:
-        story.close("interrupted", None)
-        say(
-            f"Interrupted. Finished stages are in {run.path}; go on with the same command and --out {run.path} --resume."
-        )
-        raise
-    except Exception as error:  # one of ours or not: the record says why, and the caller sees the error itself
-        if isinstance(error, OSError) and not isinstance(error, HanmoError) and error.errno in _NO_ROOM:
-            error = storage_error(error, error.filename or run.path)
-        story.close("failed", str(error) or type(error).__name__)
-        raise error
+    return _Pretraining(recipe, run, resume).carry_out(command)
 
 
 def build_model(recipe: PretrainRecipe, vocab_size: int, eos_id: int | None) -> CausalLM:
@@ -105,42 +74,29 @@ def build_model(recipe: PretrainRecipe, vocab_size: int, eos_id: int | None) -> 
     return llama(LlamaConfig(**shape, n_kv_heads=section.n_kv_heads or section.n_heads, tie_embeddings=True))
 
 
-class _Story:
+class _Pretraining(Story[PretrainRecipe, PretrainResult]):
     """The stages in order; each method is one of them."""
 
-    def __init__(self, recipe: PretrainRecipe, run: RunFolder, resume: bool):
-        self.recipe, self.run, self.resume = recipe, run, resume
-        self.started = time.monotonic()
-        self.energy = EnergyMeter()
-        self.stages: list[dict[str, Any]] = []
-        self.seconds_before = 0.0
-        self.energy_before: dict[str, Any] = {}
+    lasting = ("corpus", "tokenizer", "encode")
 
-    def open(self, command: str | None) -> None:
-        recipe = self.recipe
-        known = self.run.read()
-        self.seconds_before = known.get("seconds", 0.0)
-        self.energy_before = known.get("energy") or {}
-        self.stages = [stage for stage in known.get("stages", []) if stage["name"] in ("corpus", "tokenizer", "encode")]
-        values = recipe.model_dump(mode="json")
-        self.run.record(
-            name=recipe.name, status="running", error=None, created=known.get("created") or _now(), finished=None,
-            command=command, recipe=values, recipe_toml=to_toml(values), seed=recipe.seed,
-            versions=library_versions(), machine=describe_machine().to_dict(),
-        )  # fmt: skip
+    def recorded(self) -> PretrainResult | None:
+        return recorded_result(self.run)
 
     def tell(self) -> PretrainResult:
-        self._stage("corpus", self.run.path / "corpus" / "corpus.json", self._collect)
-        self._stage("tokenizer", self.run.path / "tokenizer" / "tokenizer_config.json", self._train_tokenizer)
+        self.stage("corpus", self.run.path / "corpus" / "corpus.json", self._collect)
+        self.stage("tokenizer", self.run.path / "tokenizer" / "tokenizer_config.json", self._train_tokenizer)
         tokenizer = self._tokenizer()
-        self._stage("encode", self.run.path / "shards" / "heldout" / "shards.json", lambda: self._encode(tokenizer))
+        self.stage("encode", self.run.path / "shards" / "heldout" / "shards.json", lambda: self._encode(tokenizer))
         model = build_model(self.recipe, tokenizer.vocab_size, tokenizer.eos_id)
+        table = self._fill_token_table(model, tokenizer)
         parameters = sum(parameter.numel() for parameter in model.parameters())
         config = model.config
         assert isinstance(config, Settings)
         family = self.recipe.model.family
-        self.run.record(model={"family": family, "parameters": parameters, "config": config.model_dump(mode="json")})
-        with self._timed("train"):
+        self.run.record(
+            model={"family": family, "parameters": parameters, "config": config.model_dump(mode="json"), **table}
+        )
+        with self.timed("train"):
             fitted = self._train(model, tokenizer)
         self.stages[-1]["seconds"] = round(fitted.seconds, 3)  # of all sessions
         evaluation: dict[str, Any] = {}
@@ -150,30 +106,10 @@ class _Story:
             evaluation = self._finish(model, tokenizer, fitted)
         return PretrainResult(
             run=self.run.path, status=fitted.status, stopped_by=fitted.stopped_by,
-            seconds=self._seconds(), parameters=parameters,
+            seconds=self.seconds(), parameters=parameters,
             n_tokens=fitted.n_tokens, tokens_per_s=self.run.read()["training"]["tokens_per_s"], evaluation=evaluation,
             prompt=example_prompt(self.run) if evaluation else "",
         )  # fmt: skip
-
-    def close(self, status: str, error: str | None) -> None:
-        """Leave a record of how the session ended, if the disk lets us."""
-        try:
-            self.run.record(
-                status=status, error=error, finished=_now(), seconds=self._seconds(), stages=self.stages,
-                energy=self._energy(),
-            )  # fmt: skip
-        except (HanmoError, OSError):
-            say(f"(run.json in {self.run.path} could not be updated)")
-
-    def _energy(self) -> dict[str, Any]:
-        """Of all sessions that could say how much they used; one that was killed could not."""
-        energy = asdict(self.energy.read())
-        for key in ("kwh", "co2_kg"):
-            energy[key] += self.energy_before.get(key) or 0.0
-        return energy
-
-    def _seconds(self) -> float:
-        return self.seconds_before + time.monotonic() - self.started
 
     # -- stages --------------------------------------------------------------------------------------------------
 
@@ -210,6 +146,23 @@ class _Story:
                     tokenizer_sha256=tokenizer.sha256, on_texts=bar.advance,
                 )  # fmt: skip
 
+    def _fill_token_table(self, model: CausalLM, tokenizer: Tokenizer) -> dict[str, Any]:
+        section = self.recipe.model
+        if section.embeddings is None:
+            return {}
+        from hanmo.stories.embeddings import fill_token_table, load_embeddings
+
+        vectors = load_embeddings(section.embeddings)
+        filled = fill_token_table(model, tokenizer, vectors, freeze=section.freeze_embeddings, seed=self.recipe.seed)
+        say(filled.describe())
+        return {"embeddings": asdict(filled)}
+
+    def _vectors_identity(self) -> dict[str, str]:
+        from hanmo.stories.embeddings import vectors_sha256
+
+        path = self.recipe.model.embeddings
+        return {} if path is None else {"word vectors": vectors_sha256(path)}
+
     def _train(self, model: CausalLM, tokenizer: Tokenizer) -> FitResult:
         from hanmo.batches.blocks import TokenBlocks
         from hanmo.core.devices import choose_compute, pick_device
@@ -236,7 +189,7 @@ class _Story:
             "train data": sha256_file(self.run.path / "corpus" / "train.jsonl.gz"),
             "tokenizer": tokenizer.sha256,
             "model": sha256_text(config.model_dump_json()),
-        }
+        } | self._vectors_identity()
         say(
             f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(train_ids):,} training tokens, on {compute.device}"
         )
@@ -270,17 +223,19 @@ class _Story:
 
         recipe = self.recipe
         model.eval()
-        with self._timed("model"):
+        with self.timed("model"):
             write_model(self.run.model, model)
             tokenizer.save(self.run.model)
-        with self._timed("evaluate"):
+        with self.timed("evaluate"):
             evaluation = evaluate_run(self.run.path, model, tokenizer, recipe)
+        with self.timed("ngram"):
+            evaluation["ngram"] = ngram_baseline(self.run.path, vocab_size=tokenizer.vocab_size)
             write_json(self.run.path / "evaluation.json", evaluation)
-        with self._timed("samples"):
+        with self.timed("samples"):
             write_samples(self.run.path, recipe)
         weights = self.run.model / "model.safetensors"
         self.run.record(
-            status="finished", finished=_now(), seconds=self._seconds(), energy=self._energy(),
+            status="finished", finished=now(), seconds=self.seconds(), energy=self.energy_used(),
             hashes={
                 "train.jsonl.gz": sha256_file(self.run.path / "corpus" / "train.jsonl.gz"),
                 "heldout.jsonl.gz": sha256_file(self.run.path / "corpus" / "heldout.jsonl.gz"),
@@ -293,20 +248,6 @@ class _Story:
         return evaluation
 
     # -- parts ---------------------------------------------------------------------------------------------------
-
-    def _stage(self, name: str, result: Path, work: Callable[[], None]) -> None:
-        if self.resume and result.exists():
-            say(f"{name}: already there")
-            return
-        with self._timed(name):
-            work()
-
-    @contextmanager
-    def _timed(self, name: str) -> Iterator[None]:
-        start = time.monotonic()
-        yield
-        self.stages.append({"name": name, "seconds": round(time.monotonic() - start, 3)})
-        self.run.record(stages=self.stages, seconds=self._seconds())
 
     def _tokenizer(self) -> Tokenizer:
         from hanmo.stories.tokenizer_facts import tokenizer_facts
@@ -325,50 +266,7 @@ class _Story:
         return open_shards(folder, verify=True, tokenizer_sha256=tokenizer.sha256)
 
 
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends a stage as Ctrl-C does; training has its own, gentler way with both."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        # None stands for a handler that was not set from Python and cannot be put back
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
-
-
 def _counted(items: Iterable[ResultT], advance: Callable[[int], None]) -> Iterator[ResultT]:
     for item in items:
         yield item
         advance(1)
-
-
-def _check_same_recipe(recipe: PretrainRecipe, run: RunFolder) -> None:
-    before, after = run.read().get("recipe") or {}, recipe.model_dump(mode="json")
-    if before != after:
-        raise ConfigError(
-            f"the recipe has changed since this run began ({'; '.join(_differences(before, after))})",
-            where=run.path,
-            remedy="Resume with the same recipe and options, or start another run.",
-        )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> list[str]:
-    found = []
-    for key in sorted({*before, *after}):
-        old, new = before.get(key), after.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            found += _differences(old, new, f"{prefix}{key}.")
-        elif old != new:
-            found.append(f"{prefix}{key}: {old!r} -> {new!r}")
-    return found

@@ -54,6 +54,27 @@ class ModelSection(Settings):
     """Context, in tokens; also the block length of training."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout everywhere the family has it."""
+    embeddings: str | None = None
+    """Word vectors of dim d_model, a file or a folder of `hanmo vectors train`: the tokens that are words begin with
+    theirs."""
+    freeze_embeddings: bool = False
+    """Keep the token vectors as they are; the output layer too where it is tied to them."""
+
+    @model_validator(mode="after")
+    def _embeddings_fit(self) -> ModelSection:
+        if self.embeddings is None:
+            if self.freeze_embeddings:
+                raise ValueError("freeze_embeddings without embeddings would freeze random numbers; give both")
+            return self
+        from hanmo.vectors.files import read_dim
+
+        dim = read_dim(self.embeddings)
+        if dim != self.d_model:
+            raise ValueError(
+                f"the word vectors in {self.embeddings} have dim {dim}, the model has d_model = {self.d_model}; "
+                f"set d_model = {dim} or train vectors with --dim {self.d_model}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _heads_divide(self) -> ModelSection:
@@ -112,3 +133,8 @@ class PretrainRecipe(Settings):
     samples: SampleSection = SampleSection()
     eval_tokens: int = Field(default=32_768, ge=256)
     """Held-out tokens of each evaluation during training; the final one reads all."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Files and folders that it reads."""
+        return () if self.corpus.source == "stdlib" else (self.corpus.source,)

@@ -61,6 +61,8 @@ class PretrainResult:
         if self.status == "stopped":
             return f"Stopped. Everything so far is in {self.run}; go on with the same command and --out {self.run} --resume."
         heldout, baselines = self.evaluation["heldout"], self.evaluation["baselines"]
+        if ngram := self.evaluation.get("ngram"):  # runs of earlier versions have none
+            baselines = baselines | {f"{ngram['order']}-gram": ngram["bits_per_byte"]}
         others = ", ".join(f"{name} {value:.3f}" for name, value in baselines.items())
         return "\n".join(
             [

@@ -5,28 +5,60 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from hanmo.core.errors import ConfigError, storage_error
 from hanmo.core.files import sweep_orphans
 from hanmo.core.runs import RunFolder
-from hanmo.core.settings import load_settings
+from hanmo.core.settings import Settings, apply_overrides, check_settings, load_settings, read_toml
+from hanmo.stories.classification_recipe import ClassificationRecipe
+from hanmo.stories.classify import ClassificationResult, ClassificationStory
 from hanmo.stories.pretrain import pretrain
 from hanmo.stories.recipe import PretrainRecipe
 from hanmo.stories.result import PretrainResult
 
-__all__ = ["open_run", "plan", "train"]
+__all__ = ["Recipe", "Result", "open_run", "plan", "read_recipe", "train"]
+
+Recipe = PretrainRecipe | ClassificationRecipe
+Result = PretrainResult | ClassificationResult
+
+_KINDS: dict[str, type[PretrainRecipe] | type[ClassificationRecipe]] = {
+    "pretrain": PretrainRecipe,
+    "text-classification": ClassificationRecipe,
+}
+"""By the `task` of a recipe."""
+
+
+class _AnyTask(Settings):
+    """What tells the kinds of recipes apart."""
+
+    task: Literal["pretrain", "text-classification"]
+
+
+def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe of any kind and check all of it.
+
+    Raises:
+        ConfigError: names every unknown key, wrong type and impossible value with `file:line`.
+    """
+    task = apply_overrides(read_toml(path), overrides).get("task", "pretrain")
+    kind = _KINDS.get(task) if isinstance(task, str) else None
+    if kind is None:
+        check_settings(_AnyTask, {"task": task}, source=path, overrides=overrides)
+        raise AssertionError(task)
+    return load_settings(kind, path, overrides)
 
 
 def train(
-    recipe: str | Path | PretrainRecipe,
+    recipe: str | Path | Recipe,
     *,
     overrides: Sequence[str] = (),
     out: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
     command: str | None = None,
-) -> PretrainResult:
-    """Run a recipe from raw text to a trained, evaluated model directory.
+) -> Result:
+    """Run a recipe from raw text, or labelled examples, to a trained, evaluated model directory.
 
     Args:
         recipe: a TOML file or a checked recipe.
@@ -40,13 +72,15 @@ def train(
         ConfigError: if the recipe or the folder cannot be used; nothing has been written then.
         HanmoError: whatever goes wrong later, with place and remedy.
     """
-    checked = recipe if isinstance(recipe, PretrainRecipe) else load_settings(PretrainRecipe, recipe, overrides)
+    checked = read_recipe(recipe, overrides) if isinstance(recipe, (str, Path)) else recipe
     path = Path(out) if out is not None else Path("runs") / checked.name
     run = open_run(path, checked, resume=resume, overwrite=overwrite)
+    if isinstance(checked, ClassificationRecipe):
+        return ClassificationStory(checked, run, resume).carry_out(command)
     return pretrain(checked, run, resume=resume, command=command)
 
 
-def open_run(path: Path, recipe: PretrainRecipe, *, resume: bool, overwrite: bool) -> RunFolder:
+def open_run(path: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> RunFolder:
     """Make or take up the run folder of a recipe; with `overwrite`, a run that is already there is deleted first.
 
     Raises:
@@ -67,13 +101,13 @@ def open_run(path: Path, recipe: PretrainRecipe, *, resume: bool, overwrite: boo
                 "this folder holds something that is not a run of hanmo", where=path, remedy="Choose another --out."
             )
         if overwrite and path.exists():
-            source = Path(recipe.corpus.source).resolve()
-            if recipe.corpus.source != "stdlib" and source.is_relative_to(path.resolve()):
-                raise ConfigError(
-                    f"--overwrite would delete the corpus {recipe.corpus.source!r}",
-                    where=path,
-                    remedy="Choose another --out.",
-                )
+            for source in recipe.sources:
+                if Path(source).resolve().is_relative_to(path.resolve()):
+                    raise ConfigError(
+                        f"--overwrite would delete {source!r}, which the recipe reads",
+                        where=path,
+                        remedy="Choose another --out.",
+                    )
             _empty(path)
     except OSError as error:
         raise storage_error(error, path) from error
@@ -89,11 +123,12 @@ def _empty(path: Path) -> None:
             entry.unlink()
 
 
-def plan(recipe: str | Path | PretrainRecipe, *, overrides: Sequence[str] = ()) -> str:
+def plan(recipe: str | Path | Recipe, *, overrides: Sequence[str] = ()) -> str:
     """What a recipe would do: sizes, memory, and one decoded training example as the loss will see it."""
     from hanmo.core.devices import pick_device
+    from hanmo.stories.classification_plan import describe_classification
     from hanmo.stories.dry_run import describe_plan
 
-    checked = recipe if isinstance(recipe, PretrainRecipe) else load_settings(PretrainRecipe, recipe, overrides)
+    checked = read_recipe(recipe, overrides) if isinstance(recipe, (str, Path)) else recipe
     pick_device(checked.device)
-    return describe_plan(checked)
+    return describe_classification(checked) if isinstance(checked, ClassificationRecipe) else describe_plan(checked)

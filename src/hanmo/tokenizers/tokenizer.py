@@ -177,11 +177,64 @@ class Tokenizer:
             framed.append(Framed(encoding.ids, encoding.type_ids, cut))
         return framed
 
-    def _encode_cut(self, first: str, second: str | None, max_len: int) -> Any:
-        coder = self._plain
-        room = max_len - coder.num_special_tokens_to_add(second is not None)
+    def encode_windows(
+        self, texts: Sequence[str | tuple[str, str]], *, max_len: int | None, overlap: int
+    ) -> list[list[Framed]]:
+        """`encode_framed` without a longest text: a longer one becomes several rows that overlap.
+
+        Of a pair the longer text is cut into windows, and the shorter stands whole in each.
+
+        Args:
+            texts: each a string or a pair of strings.
+            max_len: most tokens of a row, special ones included; any number if None.
+            overlap: tokens that a row shares with the one before, less if there is no room for so many.
+
+        Returns:
+            For each text its rows, at least one.
+
+        Raises:
+            DataError: for a pair whose shorter text leaves less than half of the room to the longer.
+            ConfigError: if `max_len` leaves no room for a text.
+        """
+        found = [[row] for row in self.encode_framed(texts, max_len=None)]
+        if max_len is None:
+            return found
+        for number, (text, whole) in enumerate(zip(texts, found, strict=True)):
+            if len(whole[0].ids) > max_len:
+                first, second = (text, None) if isinstance(text, str) else text
+                found[number] = self._windows(first, second, max_len, overlap, number)
+        return found
+
+    def _windows(self, first: str, second: str | None, max_len: int, overlap: int, number: int) -> list[Framed]:
+        coder, room = self._plain, self._room(max_len, second)
+        one = coder.encode(first, add_special_tokens=False)
+        two = None if second is None else coder.encode(second, add_special_tokens=False)
+        longer = one if two is None or len(one.ids) >= len(two.ids) else two
+        if two is not None:
+            shorter = two if longer is one else one
+            if len(shorter.ids) > room // 2:
+                raise DataError(
+                    f"both texts of a pair are long ({len(one.ids)} and {len(two.ids)} tokens); {max_len} are allowed",
+                    where=f"text {number}", remedy="Shorten one of them.",
+                )  # fmt: skip
+            room -= len(shorter.ids)
+        longer.truncate(room, min(overlap, room - 1))
+        rows = []
+        for window in (longer, *longer.overflowing):
+            pair = (window, two) if longer is one else (one, window)
+            encoding = coder.post_process(*pair, add_special_tokens=True)
+            rows.append(Framed(encoding.ids, encoding.type_ids))
+        return rows
+
+    def _room(self, max_len: int, second: str | None) -> int:
+        """Tokens of text that fit between the special ones."""
+        room = max_len - self._plain.num_special_tokens_to_add(second is not None)
         if room < 1:
             raise ConfigError(f"max_len {max_len} leaves no room between the special tokens", where="max_len")
+        return room
+
+    def _encode_cut(self, first: str, second: str | None, max_len: int) -> Any:
+        coder, room = self._plain, self._room(max_len, second)
         one = coder.encode(first, add_special_tokens=False)
         two = None if second is None else coder.encode(second, add_special_tokens=False)
         if two is None:

@@ -1,0 +1,131 @@
+"""Rows of unequal length to padded batches for training: each epoch in a new order, rows of like length together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hanmo.batches.by_length import pad_rows
+from hanmo.core.errors import ConfigError, DataError, TrainingError
+
+__all__ = ["PaddedRows", "collate"]
+
+_POOL = 50
+"""Batches whose rows are sorted by length together: little padding, and yet other neighbours in each epoch."""
+
+Value = Sequence[int] | int | float
+
+
+def collate(rows: Sequence[Mapping[str, Value]], fills: Mapping[str, int]) -> dict[str, Tensor]:
+    """Rows side by side.
+
+    Args:
+        rows: each has the same keys: sequences of ids, or single numbers.
+        fills: for each key of a sequence, what fills it up on the right.
+
+    Returns:
+        (B, T) int64 for each sequence, (B,) for each number; and where rows differ in length `attention_mask` (B, T), 1
+        for what stood in `input_ids`.
+    """
+    batch: dict[str, Tensor] = {}
+    for key in rows[0]:
+        if key in fills:
+            batch[key] = pad_rows([row[key] for row in rows], fills[key])  # pyright: ignore[reportArgumentType]
+        else:
+            batch[key] = torch.tensor([row[key] for row in rows])
+    lengths = torch.tensor([len(row["input_ids"]) for row in rows])  # pyright: ignore[reportArgumentType]
+    if int(lengths.min()) < batch["input_ids"].shape[1]:
+        batch["attention_mask"] = (torch.arange(batch["input_ids"].shape[1]) < lengths[:, None]).long()
+    return batch
+
+
+class PaddedRows:
+    """Endless batches of rows; every row once in each epoch.
+
+    The order depends on (seed, epoch) alone, so the state is two numbers. Rows are shuffled, sorted by length within
+    pools of 50 batches, cut into batches, and these are shuffled.
+
+    Args:
+        rows: what `collate` takes, with `input_ids` among it.
+        fills: as there.
+        batch_size: rows in a batch; the last of an epoch may have fewer.
+        seed: chooses the orders.
+
+    Raises:
+        ConfigError: if the batch size is below 1.
+        DataError: if there is no row.
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, Value]], *, fills: Mapping[str, int], batch_size: int, seed: int):
+        if batch_size < 1:
+            raise ConfigError(f"batch_size = {batch_size} leaves no room for a row", where="batch_size")
+        if not rows:
+            raise DataError("there is no row to make batches of", where="rows")
+        self._rows, self._fills, self._size, self._seed = rows, dict(fills), batch_size, seed
+        self._lengths = np.array([len(row["input_ids"]) for row in rows])  # pyright: ignore[reportArgumentType]
+        self._epoch = self._position = 0
+        self._order = self._shuffle(0)
+        content = hashlib.sha256()
+        for row in rows:
+            content.update(json.dumps(dict(row), sort_keys=True).encode())
+        settings = {"fills": self._fills, "batch_size": batch_size, "seed": seed}
+        self.fingerprint: str = hashlib.sha256(
+            json.dumps([content.hexdigest(), settings], sort_keys=True).encode()
+        ).hexdigest()
+        """Hex SHA-256 of the rows and of every setting that changes the batches."""
+
+    @property
+    def n_batches(self) -> int:
+        """Batches in an epoch."""
+        return -(-len(self._rows) // self._size)
+
+    def next(self) -> dict[str, Tensor]:
+        """The next batch; see `collate`."""
+        batch = collate([self._rows[row] for row in self._order[self._position]], self._fills)
+        self._position += 1
+        if self._position == len(self._order):
+            self._epoch, self._position = self._epoch + 1, 0
+            self._order = self._shuffle(self._epoch)
+        return batch
+
+    def state(self) -> dict[str, Any]:
+        """Where the next batch stands; JSON."""
+        return {"epoch": self._epoch, "position": self._position, "fingerprint": self.fingerprint}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state.
+
+        Raises:
+            TrainingError: if it belongs to other data or settings, or is damaged.
+        """
+        if state.get("fingerprint", self.fingerprint) != self.fingerprint:
+            raise TrainingError(
+                "the checkpoint was written with other training data or batch settings",
+                where="batches",
+                remedy="Resume with the data and recipe of the run, or start a new run.",
+            )
+        epoch, position = state.get("epoch"), state.get("position")
+        if not isinstance(epoch, int) or not isinstance(position, int) or epoch < 0:
+            raise TrainingError(f"the state of the batches is damaged: {dict(state)}", where="batches")
+        if not 0 <= position < self.n_batches:
+            raise TrainingError(
+                f"position {position} is outside epoch {epoch} of {self.n_batches} batches", where="batches"
+            )
+        self._epoch, self._position, self._order = epoch, position, self._shuffle(epoch)
+
+    def _shuffle(self, epoch: int) -> list[np.ndarray]:
+        """Rows of each batch of an epoch, in the order of the batches."""
+        draw = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self._seed, epoch])))
+        order = draw.permutation(len(self._rows))
+        batches: list[np.ndarray] = []
+        for first in range(0, len(order), _POOL * self._size):
+            pool = order[first : first + _POOL * self._size]
+            pool = pool[np.argsort(self._lengths[pool], kind="stable")]
+            batches += [pool[start : start + self._size] for start in range(0, len(pool), self._size)]
+        return [batches[number] for number in draw.permutation(len(batches))]

@@ -1,0 +1,106 @@
+"""Compiled look-up of words in bytes (layout: `lexicon`)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hanmo.core.compiled import compiled
+from hanmo.ngrams.marks import N_MARKS, UNKNOWN
+
+__all__ = ["FREE", "enter_words", "find_word", "number_words"]
+
+FREE = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+_BASIS = np.uint64(0xCBF29CE484222325)
+_PRIME = np.uint64(0x100000001B3)
+_HALF = np.uint64(32)
+_LOW = np.uint64(0xFFFFFFFF)
+
+
+@compiled()
+def _finish(hash_: np.uint64) -> np.uint64:
+    # the low bits of an FNV hash depend on the low bits of the letters only
+    return hash_ ^ (hash_ >> np.uint64(29))
+
+
+@compiled()
+def _find(hash_, data, low, high, slots, starts, letters):
+    """Number of the word data[low:high], or -1 - the free slot where it belongs."""
+    mask = np.uint64(len(slots) - 1)
+    slot = hash_ & mask
+    upper = hash_ >> _HALF
+    for _ in range(len(slots)):  # a damaged file may have no free slot, and any number in one
+        entry = slots[slot]
+        if entry == FREE:
+            return -1 - np.int64(slot)
+        word = np.int64(entry & _LOW)
+        if entry >> _HALF == upper and word < len(starts) - 1:
+            begin = starts[word]
+            if starts[word + 1] - begin == high - low:
+                j = 0
+                while j < high - low and letters[begin + j] == data[low + j]:
+                    j += 1
+                if j == high - low:
+                    return word
+        slot = (slot + np.uint64(1)) & mask
+    return np.int64(-1)
+
+
+@compiled()
+def find_word(data, low, high, slots, starts, letters) -> int:
+    """Number of the word data[low:high]; below 0 if it is not there (FNV-1a hash: Fowler, Noll and Vo, 1991)."""
+    hash_ = _BASIS
+    for i in range(low, high):
+        hash_ = (hash_ ^ np.uint64(data[i])) * _PRIME
+    return _find(_finish(hash_), data, low, high, slots, starts, letters)
+
+
+@compiled()
+def enter_words(slots: np.ndarray, starts: np.ndarray, letters: np.ndarray) -> int:
+    """Enter all words into free slots; returns the first that is there a second time, or -1."""
+    for word in range(len(starts) - 1):
+        low, high = starts[word], starts[word + 1]
+        hash_ = _BASIS
+        for i in range(low, high):
+            hash_ = (hash_ ^ np.uint64(letters[i])) * _PRIME
+        hash_ = _finish(hash_)
+        found = _find(hash_, letters, low, high, slots, starts, letters)
+        if found >= 0:
+            return word
+        slots[-1 - found] = (hash_ >> _HALF << _HALF) | np.uint64(word)
+    return -1
+
+
+@compiled()
+def number_words(data, kinds, slots, starts, letters, ids, ends) -> int:
+    """Numbers of the words of a text.
+
+    Args:
+        data: (N,) uint8; the last byte ends a sentence.
+        kinds: (256,) uint8; 0 a byte of a word, 1 one between words, 2 one that ends a sentence.
+        ids: receives the numbers, 0 for words that are not there, (N / 2 + 1,) int32.
+        ends: receives the position behind the last word of each sentence, one for each end, int64.
+
+    Returns:
+        How many words there are.
+    """
+    n_ids = n_ends = 0
+    i, n = 0, len(data)
+    while i < n:
+        kind = kinds[data[i]]
+        if kind != 0:
+            if kind == 2:
+                ends[n_ends] = n_ids
+                n_ends += 1
+            i += 1
+            continue
+        low = i
+        hash_ = _BASIS
+        while kind == 0:
+            hash_ = (hash_ ^ np.uint64(data[i])) * _PRIME
+            i += 1
+            kind = kinds[data[i]]
+        word = _find(_finish(hash_), data, low, i, slots, starts, letters)
+        ids[n_ids] = word if word >= N_MARKS else UNKNOWN  # no text can write a mark
+        n_ids += 1
+    return n_ids

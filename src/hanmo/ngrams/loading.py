@@ -1,0 +1,34 @@
+"""Read a model from wherever it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hanmo.core.errors import ModelError
+from hanmo.ngrams.model import NgramModel
+from hanmo.ngrams.settings import Unit
+from hanmo.ngrams.storage import load_folder
+
+__all__ = ["load"]
+
+
+def load(path: str | Path, *, unit: Unit = "word", verify: bool = False) -> NgramModel:
+    """Load a model: a folder that `NgramModel.save` wrote (mapped, in milliseconds) or an ARPA file (also .gz).
+
+    Args:
+        path: the folder or the file.
+        unit: what an ARPA file is a model of, which it does not say; a folder does.
+        verify: compare the hash of a folder's numbers.
+
+    Raises:
+        FormatError: if it is damaged, with file and line.
+        ModelError: if there is none.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return load_folder(path, verify=verify)
+    if not path.exists():
+        raise ModelError("no such n-gram model", where=path, remedy="Check the path.")
+    from hanmo.ngrams.arpa_reading import read_arpa
+
+    return read_arpa(path, unit=unit)

@@ -1,0 +1,224 @@
+"""Labelled examples as people keep them: TSV, CSV, JSON Lines, a folder with one folder a class. Also as .gz, in any
+encoding that `hanmo.text.encoding` tells."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hanmo.core.errors import DataError, FormatError, storage_error
+from hanmo.text.encoding import decode
+
+__all__ = ["Column", "Row", "open_text_lines", "problems_error", "read_table", "read_text_file"]
+
+Column = str | int
+"""A column by its name in the first line, or by its number from 1 in a file without names."""
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What was asked for of one line."""
+
+    values: dict[str, Any]
+    """By the names that were asked for; strings, or what JSON holds."""
+    where: str
+    """File and line."""
+
+
+def read_table(path: str | Path, columns: Mapping[str, Column]) -> list[Row]:
+    """Read some columns of a file, or of a folder of classes.
+
+    .tsv and .txt are cut at tabs and nothing else: quotes are text, as GLUE has them. .csv follows RFC 4180. .jsonl has
+    an object on each line. All may end in .gz. In a folder, each file is a text whose label is the folder it is in;
+    its columns are "text" and "label".
+
+    Args:
+        path: the file or folder.
+        columns: what to call a column → which one it is. Names mean that the first line has names; a byte-order mark
+            before them is no part of them. Numbers mean that every line is an example.
+
+    Returns:
+        Rows in the order of the file; lines without anything are left out.
+
+    Raises:
+        DataError: if there is no such file, no row, or a column is missing in one (all are named, the first ten with
+            their line).
+        FormatError: for a file that is not what its name says.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _read_folder(path, columns)
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    kind = next((suffix for suffix in reversed(suffixes) if suffix != ".gz"), "")
+    text = read_text_file(path)
+    match kind:
+        case ".tsv" | ".txt":
+            rows = _from_lists(_tabs(text), path, columns)
+        case ".csv":
+            rows = _from_lists(_commas(text, path), path, columns)
+        case ".jsonl":
+            rows = _from_objects(text, path, columns)
+        case _:
+            raise FormatError(
+                f"no table that can be read ({kind or 'no ending'})", where=path,
+                remedy="Give .tsv, .csv or .jsonl (each also as .gz), or a folder with one folder a class.",
+            )  # fmt: skip
+    if not rows:
+        raise DataError("there is no example in this file", where=path)
+    return rows
+
+
+def read_text_file(path: Path) -> str:
+    """All of a text file, unpacked and decoded.
+
+    Raises:
+        DataError: if it is not there.
+        FormatError: if it is damaged or no text.
+    """
+    try:
+        data = path.read_bytes()
+        if path.suffix.lower() == ".gz":
+            data = gzip.decompress(data)
+        return decode(data).text
+    except FileNotFoundError as error:
+        raise DataError("there is no such file", where=path, remedy="Check the path in the recipe.") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise FormatError(f"not a whole gzip file ({error})", where=path, remedy="Copy it again.") from error
+    except FormatError as error:
+        raise FormatError(error.what, where=path, remedy=error.remedy) from error
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def open_text_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Number and content of each line of a file that may be larger than the memory: UTF-8, also as .gz.
+
+    Raises:
+        DataError: if it is not there.
+        FormatError: if it is damaged or not UTF-8.
+    """
+    number = 0
+    try:
+        with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+    except FileNotFoundError as error:
+        raise DataError("there is no such file", where=path) from error
+    except UnicodeDecodeError as error:
+        raise FormatError(
+            "this line is not UTF-8", where=f"{path}:{number}", remedy="Save the file as UTF-8."
+        ) from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise FormatError(f"not a whole gzip file ({error})", where=path, remedy="Copy it again.") from error
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def problems_error(what: str, problems: Sequence[str], remedy: str) -> DataError:
+    """One error for many places: how many, and the first ten."""
+    more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+    return DataError(f"{what}: {'; '.join(problems[:_SHOWN])}{more}", remedy=remedy)
+
+
+def _tabs(text: str) -> Iterator[tuple[int, list[str]]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if line := line.removesuffix("\r"):
+            yield number, line.split("\t")
+
+
+def _commas(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    before = 0
+    try:
+        for fields in reader:
+            if fields:
+                yield before + 1, fields
+            before = reader.line_num
+    except csv.Error as error:
+        raise FormatError(
+            f"not a CSV file ({error})", where=f"{path}:{before + 1}",
+            remedy="Quotes inside a field are doubled in CSV; a file with literal quotes and tabs should end in .tsv.",
+        ) from error  # fmt: skip
+
+
+def _from_lists(lines: Iterator[tuple[int, list[str]]], path: Path, columns: Mapping[str, Column]) -> list[Row]:
+    first: list[str] | None = None
+    if any(isinstance(column, str) for column in columns.values()):
+        _, first = next(lines, (0, None))
+    places = {name: _place(column, first, path) for name, column in columns.items()}
+    rows, problems = [], []
+    for number, fields in lines:
+        if first is not None and len(fields) != len(first):
+            problems.append(f"line {number} has {len(fields)} columns, the first {len(first)}")
+        elif len(fields) <= max(places.values()):
+            problems.append(f"line {number} has {len(fields)} columns, asked for {max(places.values()) + 1}")
+        else:
+            rows.append(Row({name: fields[place] for name, place in places.items()}, f"{path}:{number}"))
+    if problems:
+        raise problems_error(
+            f"{path}: lines of other lengths", problems, "Mend these lines; none is left out silently."
+        )
+    return rows
+
+
+def _place(column: Column, first: Sequence[str] | None, path: Path) -> int:
+    if isinstance(column, int):
+        if column < 1:
+            raise DataError(f"column {column}: columns are counted from 1", where=path)
+        return column - 1
+    names = [name.strip().removeprefix("\ufeff") for name in first or ()]
+    if column not in names:
+        raise DataError(
+            f"there is no column {column!r} (the first line has {', '.join(map(repr, names)) or 'nothing'})",
+            where=f"{path}:1",
+            remedy="Give the name of a column, or its number (from 1) if the first line is an example.",
+        )
+    return names.index(column)
+
+
+def _from_objects(text: str, path: Path, columns: Mapping[str, Column]) -> list[Row]:
+    rows, problems = [], []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            problems.append(f"line {number} is not JSON ({error})")
+            continue
+        if not isinstance(values, dict):
+            problems.append(f"line {number} is not an object")
+        elif missing := [str(column) for column in columns.values() if column not in values]:
+            problems.append(f"line {number} has no {', '.join(missing)} (found {', '.join(sorted(values)[:8])})")
+        else:
+            rows.append(Row({name: values[column] for name, column in columns.items()}, f"{path}:{number}"))
+    if problems:
+        raise problems_error(f"{path}: rows that cannot be used", problems, "Mend these lines, or name other columns.")
+    return rows
+
+
+def _read_folder(path: Path, columns: Mapping[str, Column]) -> list[Row]:
+    unknown = [str(column) for column in columns.values() if column not in ("text", "label")]
+    if unknown:
+        raise DataError(
+            f"a folder of classes has no column {unknown[0]!r}", where=path, remedy='It has "text" and "label".'
+        )
+    rows = []
+    for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
+        for file in sorted(entry for entry in folder.iterdir() if entry.is_file()):
+            values = {"text": read_text_file(file).strip(), "label": folder.name}
+            rows.append(Row({name: values[str(column)] for name, column in columns.items()}, str(file)))
+    if not rows:
+        raise DataError(
+            "this folder holds no folder with texts", where=path, remedy="Put the texts of each class into one folder."
+        )
+    return rows

@@ -1,0 +1,135 @@
+"""A model that tells the class of a text, or of a pair of texts, with its tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hanmo.core.errors import ConfigError, ModelError
+from hanmo.tasks.forward import forward_by_length
+from hanmo.tasks.loaded_model import LoadedModel
+from hanmo.tokenizers.tokenizer import Tokenizer
+
+__all__ = ["TextClassifier", "sequence_architecture"]
+
+OVERLAP = 64
+"""Tokens that windows of a long text share."""
+Texts = Sequence[str | tuple[str, str]]
+
+
+def sequence_architecture(names: Sequence[str]) -> str:
+    """The class of a family that tells the class of a row.
+
+    Raises:
+        ConfigError: if it has none.
+    """
+    for name in names:
+        if name.endswith("ForSequenceClassification"):
+            return name
+    raise ConfigError(
+        "this family has no head for classes of texts", where="model",
+        remedy="Take an encoder such as BERT, or a decoder such as GPT-2.",
+    )  # fmt: skip
+
+
+class TextClassifier(LoadedModel):
+    """Texts to classes with their probabilities, or to a number."""
+
+    tokenizer: Tokenizer
+
+    def __init__(self, model: Any, tokenizer: Tokenizer, *, where: object = None):
+        """Args: as there.
+
+        Raises:
+            ModelError: if the model has no head for classes of texts.
+        """
+        super().__init__(model, tokenizer, where=where)
+        if not model.architecture.endswith("ForSequenceClassification"):
+            raise ModelError(
+                f"a {model.architecture} does not tell classes of texts", where=where,
+                remedy='Train one on labelled texts first: a recipe with task = "text-classification".',
+            )  # fmt: skip
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of their scores."""
+        return self.config.labels
+
+    @property
+    def kind(self) -> Literal["single", "multi", "regression"]:
+        """One class a text, any number of them, or a number."""
+        match self.config.problem_type:
+            case "regression":
+                return "regression"
+            case "multi_label_classification":
+                return "multi"
+            case _:
+                return "regression" if len(self.labels) == 1 else "single"
+
+    def scores(self, texts: Texts, *, max_tokens: int | None = None) -> np.ndarray:
+        """Unnormalised scores, (N, C) float32.
+
+        A text longer than the model can read is read in windows that overlap, and their scores are averaged: nothing of
+        it is left out.
+
+        Args:
+            texts: strings, or pairs of strings.
+            max_tokens: most positions of a batch, padding included; what suits the device if None.
+        """
+        if isinstance(texts, str):
+            raise ConfigError("texts is one string", where="texts", remedy="Give a list of texts.")
+        if not len(texts):
+            return np.zeros((0, len(self.labels)), dtype=np.float32)
+        windows = self.tokenizer.encode_windows(texts, max_len=getattr(self.config, "max_len", None), overlap=OVERLAP)
+        owners = np.repeat(np.arange(len(texts)), [len(rows) for rows in windows])
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            found = forward_by_length(
+                [row for rows in windows for row in rows],
+                self._forward,
+                pad_id=self.tokenizer.pad_id or 0,
+                device=next(self.model.parameters()).device,
+                max_tokens=max_tokens,
+            ).numpy()
+        finally:
+            self.model.train(was_training)
+        sums = np.zeros((len(texts), found.shape[1]), dtype=np.float32)
+        np.add.at(sums, owners, found)
+        return sums / np.bincount(owners)[:, None].astype(np.float32)
+
+    def probabilities(self, texts: Texts, *, max_tokens: int | None = None) -> np.ndarray:
+        """Of each class, (N, C) float32: rows sum to 1 where one class applies; for regression the number itself."""
+        scores = torch.from_numpy(self.scores(texts, max_tokens=max_tokens))
+        match self.kind:
+            case "single":
+                return scores.softmax(-1).numpy()
+            case "multi":
+                return scores.sigmoid().numpy()
+            case "regression":
+                return scores.numpy()
+
+    def classify(self, texts: Texts, *, top_k: int | None = 1) -> list[list[dict[str, Any]]]:
+        """For each text its classes with their probabilities, the most probable first.
+
+        Args:
+            texts: strings, or pairs of strings.
+            top_k: how many classes; all if None.
+
+        Returns:
+            Lists of `{"label": …, "score": …}`, as `transformers.pipeline` has them.
+        """
+        if top_k is not None and top_k < 1:
+            raise ConfigError(f"top_k = {top_k} asks for no class", where="top_k")
+        answers = []
+        for row in self.probabilities(texts):
+            order = np.argsort(-row, kind="stable")[:top_k]
+            answers.append([{"label": self.labels[index], "score": float(row[index])} for index in order])
+        return answers
+
+    def _forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        return self.model(**inputs).logits.float()

@@ -1,0 +1,139 @@
+"""How well a classifier of texts did: figures with intervals, and what it got wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from hanmo.metrics.agreement import regression_examples, regression_scores
+from hanmo.metrics.classification import classification_examples, classification_scores
+from hanmo.metrics.intervals import bootstrap_interval
+from hanmo.metrics.multilabel import multilabel_examples, multilabel_scores
+from hanmo.metrics.per_example import PerExample
+from hanmo.tasks.text_examples import Kind, TextExample
+
+__all__ = ["THRESHOLD", "figures", "glance", "predictions"]
+
+THRESHOLD = 0.5
+"""Probability from which on a class applies, where several may."""
+
+
+def glance(scores: np.ndarray, targets: np.ndarray, kind: Kind) -> dict[str, float]:
+    """What is watched while training, cheap to compute; `error` is what training for the task lowers.
+
+    Args:
+        scores: unnormalised, (N, C).
+        targets: as `hanmo.tasks.text_classification.targets` gives them.
+        kind: one class a text (error: share of wrong ones), any number (share of wrong decisions), or a number (mean
+            squared error).
+    """
+    match kind:
+        case "single":
+            wide = scores.astype(np.float64)
+            logs = wide - wide.max(1, keepdims=True)
+            logs -= np.log(np.exp(logs).sum(1, keepdims=True))
+            error = float((wide.argmax(1) != targets).mean())
+            return {
+                "loss": float(-logs[np.arange(len(targets)), targets].mean()),
+                "error": error,
+                "accuracy": 1 - error,
+            }
+        case "multi":
+            wide = scores.astype(np.float64)
+            loss = np.logaddexp(0, wide) - wide * targets
+            return {"loss": float(loss.mean()), "error": float(((wide > 0) != targets).mean())}
+        case "regression":
+            error = float(((scores[:, 0] - targets) ** 2).mean())
+            return {"loss": error, "error": error}
+
+
+def figures(
+    probabilities: np.ndarray, examples: Sequence[TextExample], labels: tuple[str, ...], kind: Kind, *, seed: int
+) -> dict[str, Any]:
+    """All figures of one split.
+
+    Args:
+        probabilities: as `TextClassifier.probabilities` gives them, (N, C).
+        examples: what is right.
+        labels: names of the C classes.
+        kind: of the task.
+        seed: of the bootstrap.
+
+    Returns:
+        `scores` (figure → value), `intervals` (figure → 95 % bootstrap interval), and for classes `per_class` and, where
+        one applies, `confusion` (rows are right, columns predicted); plain values for JSON.
+    """
+    found: dict[str, Any] = {"n": len(examples)}
+    told = _told(probabilities, labels, kind)
+    right: list[Any] = [example.label for example in examples]
+    resampled: list[PerExample]
+    match kind:
+        case "single":
+            scores = classification_scores(told, right, labels=labels)
+            values = {
+                "accuracy": scores.accuracy, "macro_f1": scores.macro.f1, "weighted_f1": scores.weighted.f1,
+                "mcc": scores.mcc,
+            }  # fmt: skip
+            resampled = [
+                classification_examples(name, told, right, labels=labels) for name in ("accuracy", "macro_f1", "mcc")
+            ]
+            found["per_class"] = {str(name): asdict(each) for name, each in scores.per_class.items()}
+            found["confusion"] = scores.confusion.tolist()
+        case "multi":
+            several = multilabel_scores(told, right, labels=labels)
+            values = {
+                "micro_f1": several.micro.f1, "macro_f1": several.macro.f1, "subset_accuracy": several.subset_accuracy,
+                "hamming_loss": several.hamming_loss,
+            }  # fmt: skip
+            resampled = [multilabel_examples(told, right, labels=labels)]
+            found["per_class"] = {str(name): asdict(each) for name, each in several.per_class.items()}
+        case "regression":
+            numbers = regression_scores(told, right)
+            values = {
+                "spearman": numbers.spearman, "pearson": numbers.pearson,
+                "mean_squared_error": numbers.mean_squared_error,
+            }  # fmt: skip
+            resampled = [regression_examples(name, told, right) for name in ("spearman", "pearson")]
+    found["scores"] = values
+    found["intervals"] = {metric.name: asdict(bootstrap_interval(metric, seed=seed)) for metric in resampled}
+    return found
+
+
+def predictions(
+    probabilities: np.ndarray, examples: Sequence[TextExample], labels: tuple[str, ...], kind: Kind
+) -> list[dict[str, Any]]:
+    """One record for each example, plain values for JSON: the wrong ones first, those it was surest of on top."""
+    records = []
+    for row, told, example in zip(probabilities, _told(probabilities, labels, kind), examples, strict=True):
+        texts = {"text": example.text} | ({} if example.pair is None else {"pair": example.pair})
+        match kind:
+            case "single":
+                sure = float(row.max())
+                values: dict[str, Any] = {"label": example.label, "predicted": told, "probability": sure}
+                wrong = told != example.label
+            case "multi":
+                sure = float(np.abs(row - THRESHOLD).max() + THRESHOLD)
+                values = {"label": list(example.label), "predicted": list(told)}
+                wrong = set(told) != set(example.label)
+            case "regression":
+                values = {"label": example.label, "predicted": told}
+                sure = abs(float(told) - float(example.label))
+                wrong = True
+        records.append((not wrong, -sure, {"where": example.where, "right": not wrong} | values | texts))
+    return [record for *_, record in sorted(records, key=lambda record: record[:2])]
+
+
+def _told(probabilities: np.ndarray, labels: tuple[str, ...], kind: Kind) -> list[Any]:
+    match kind:
+        case "single":
+            return [labels[index] for index in probabilities.argmax(1)]
+        case "multi":
+            return [
+                tuple(name for name, value in zip(labels, row, strict=True) if value > THRESHOLD)
+                for row in probabilities
+            ]
+        case "regression":
+            return probabilities[:, 0].tolist()

@@ -1,0 +1,79 @@
+"""Train a tokenizer of whole words: English by words and signs, Chinese by characters. For models from scratch on small
+data, and for word vectors."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+
+import tokenizers as hf
+from hanmo.core.errors import ConfigError, DataError
+from hanmo.tokenizers.tokenizer import Tokenizer
+from tokenizers import models, normalizers, pre_tokenizers, processors
+
+__all__ = ["train_words"]
+
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def train_words(
+    texts: Iterable[str],
+    vocab_size: int,
+    *,
+    min_count: int = 1,
+    lowercase: bool = True,
+    model_max_length: int | None = None,
+) -> Tokenizer:
+    """Count words and keep the most frequent. The same input gives a byte-identical tokenizer.json.
+
+    Text is cut as BERT cuts it before its sub-words: at white space, around signs, and around each Chinese character.
+    A row is framed as `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`; other words are `[UNK]`.
+
+    Args:
+        texts: read once.
+        vocab_size: most tokens, the five special ones included.
+        min_count: words seen less often are left out.
+        lowercase: make words of one that differ in case alone.
+        model_max_length: context of the model, in tokens, for the config of other libraries.
+
+    Raises:
+        ConfigError: if `vocab_size` has no room for a word.
+        DataError: if there is no word.
+    """
+    if vocab_size <= len(_SPECIAL):
+        raise ConfigError(f"vocab_size {vocab_size} leaves no room for a word", where="vocab_size")
+    normalizer = normalizers.BertNormalizer(
+        clean_text=True, handle_chinese_chars=True, strip_accents=False, lowercase=lowercase
+    )
+    cutter = pre_tokenizers.BertPreTokenizer()
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(word for word, _ in cutter.pre_tokenize_str(normalizer.normalize_str(text)))
+    kept = [word for word, count in counts.most_common() if count >= min_count and word not in _SPECIAL]
+    if not kept:
+        raise DataError(
+            f"no word is seen {min_count} times" if counts else "there is no text to take words from",
+            remedy="Check the corpus, or lower min_count.",
+        )
+    vocabulary = {word: number for number, word in enumerate((*_SPECIAL, *kept[: vocab_size - len(_SPECIAL)]))}
+    coder = hf.Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    coder.normalizer = normalizer
+    coder.pre_tokenizer = cutter
+    coder.add_special_tokens(list(_SPECIAL))
+    coder.post_processor = processors.TemplateProcessing(
+        "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")]
+    )
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": model_max_length if model_max_length is not None else int(1e30),
+    }
+    definition = json.dumps(json.loads(coder.to_str()), ensure_ascii=False, indent=1) + "\n"
+    return Tokenizer(definition, config)

@@ -1,0 +1,70 @@
+"""`hanmo predict`, and `hanmo train` with labelled texts, through the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RECIPE = """
+task = "text-classification"
+name = "tiny"
+[data]
+train = "{train}"
+dev_fraction = 0.2
+[model]
+encoder = "bag"
+d_embedding = 16
+[training]
+epochs = 40
+patience = 40
+lr = 0.02
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("predict")
+    rows = [
+        {"text": f"{'很好 lovely' if number % 2 else '太差 awful'} {number}", "label": ["差", "好"][number % 2]}
+        for number in range(60)
+    ]
+    (folder / "train.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    (folder / "recipe.toml").write_text(RECIPE.format(train=folder / "train.jsonl"))
+    return folder / "recipe.toml"
+
+
+def test_train_and_predict(hanmo: Callable[..., Any], recipe: Path, tmp_path: Path) -> None:
+    done = hanmo("train", recipe, "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    assert "accuracy" in done.out
+    model = tmp_path / "run" / "model"
+    shown = hanmo("predict", "text-classification", model, "a lovely room 很好")
+    assert shown.code == 0
+    assert shown.out.split()[1] == "好"
+    answer = json.loads(hanmo("predict", "sentiment-analysis", model, "awful", "--json", "--top-k", "2").out)
+    assert [row["label"] for row in answer] == ["差", "好"]
+    (tmp_path / "in.txt").write_text("awful 太差\nlovely 很好\n")
+    assert (
+        hanmo(
+            "predict", "text-classification", model, "--file", tmp_path / "in.txt", "--out", tmp_path / "out.jsonl"
+        ).code
+        == 0
+    )
+    found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [(row["text"], row["answer"]["label"]) for row in found] == [("awful 太差", "差"), ("lovely 很好", "好")]
+    hanmo("predict", "nothing", model, "x").refused("there is no task 'nothing'")
+    hanmo("predict", "text-classification", model, "x", "--out", "y").refused("--file and --out belong together")
+    hanmo("predict", "text-classification", tmp_path / "none", "x").refused("no such model directory")
+    hanmo("predict", "text-classification", model, "").refused("the text is empty")
+
+
+def test_bad_examples(hanmo: Callable[..., Any], recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"text": "a", "label": "x"}\n{"text": "", "label": "y"}\n')
+    out = hanmo("train", recipe, "--set", f"data.train={tmp_path / 'bad.jsonl'}", "--out", tmp_path / "run")
+    out.refused("bad.jsonl:2: an empty text")
+    hanmo("train", recipe, "--set", "task=nothing", "--out", tmp_path / "other").refused("task = 'nothing'")
+    hanmo("train", recipe, "--set", "data.trian=x", "--out", tmp_path / "other").refused("trian")

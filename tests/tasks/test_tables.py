@@ -1,0 +1,88 @@
+"""Labelled examples in files of every kind."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hanmo.core.errors import DataError, FormatError
+from hanmo.tasks.tables import read_table
+
+COLUMNS = {"text": "sentence", "label": "label"}
+WANTED = [("很好 ,", "1"), ('a "quoted" one', "0")]
+
+
+def found(path: Path, columns: dict[str, Any] = COLUMNS) -> list[tuple[Any, Any]]:
+    return [(row.values["text"], row.values["label"]) for row in read_table(path, columns)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+def test_tabs_leave_quotes_alone(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "a.tsv"
+    content = 'id\tsentence\tlabel\n7\t很好 ,\t1\r\n8\ta "quoted" one\t0\n'
+    file.write_bytes(content.encode(encoding))
+    assert found(file) == WANTED
+    packed = tmp_path / "a.tsv.gz"
+    packed.write_bytes(gzip.compress(content.encode(encoding)))
+    assert found(packed) == WANTED
+    assert [row.where for row in read_table(packed, COLUMNS)] == [f"{packed}:2", f"{packed}:3"]
+
+
+def test_other_forms(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text('sentence,label\n"很好 ,",1\n"a ""quoted"" one",0\n"two\nlines",1\n')
+    assert found(file) == [*WANTED, ("two\nlines", "1")]
+    assert [row.where for row in read_table(file, COLUMNS)] == [f"{file}:{line}" for line in (2, 3, 4)]
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"sentence": "很好 ,", "label": 1}\n\n{"label": "0", "sentence": "a \\"quoted\\" one"}\n')
+    assert found(file) == [(WANTED[0][0], 1), WANTED[1]]
+    file = tmp_path / "a.txt"
+    file.write_text('很好 ,\t1\na "quoted" one\t0\n')
+    assert found(file, {"text": 1, "label": 2}) == WANTED
+
+
+def test_a_folder_of_classes(tmp_path: Path) -> None:
+    for label, text in (("差", "太贵"), ("好", "很好")):
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "1.txt").write_text(text, encoding="gb18030")
+    assert found(tmp_path, {"text": "text", "label": "label"}) == [("很好", "好"), ("太贵", "差")]
+    with pytest.raises(DataError, match="no column 'sentence'"):
+        found(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no folder with texts"):
+        found(tmp_path / "empty", {"text": "text", "label": "label"})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "match"),
+    [
+        ("a.tsv", "sentence\tlabel\nfine\t1\nno label\nfine\t1\t2\n", r"line 3 has 1 columns, the first 2; line 4 has 3"),
+        ("a.tsv", "text\tlabel\nfine\t1\n", r"a\.tsv:1: there is no column 'sentence' \(the first line has 'text', 'label'\)"),
+        ("a.tsv", "sentence\tlabel\n", "no example"),
+        ("a.tsv", "", "there is no column"),
+        ("a.csv", 'sentence,label\nan "odd" one,1\n"open,2\n', r"a\.csv:3: not a CSV file"),
+        ("a.jsonl", '{"sentence": "a"}\n[1]\n{oops\n', r"line 1 has no label \(found sentence\); line 2 is not an object; line 3 is not JSON"),
+        ("a.xlsx", "x", r"no table that can be read \(\.xlsx\)"),
+        ("a.tsv.gz", "no gzip", "not a whole gzip file"),
+        ("a.tsv", "\0\1\2", "binary"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(tmp_path: Path, name: str, content: str, match: str) -> None:
+    file = tmp_path / name
+    file.write_text(content)
+    with pytest.raises((DataError, FormatError), match=match):
+        found(file)
+
+
+def test_columns_by_number(tmp_path: Path) -> None:
+    file = tmp_path / "a.tsv"
+    file.write_text("a\t1\nb\t2\n")
+    with pytest.raises(DataError, match="line 1 has 2 columns, asked for 3"):
+        found(file, {"text": 1, "label": 3})
+    with pytest.raises(DataError, match="counted from 1"):
+        found(file, {"text": 0, "label": 1})
+    with pytest.raises(DataError, match="no such file"):
+        found(tmp_path / "none.tsv")

@@ -1,0 +1,108 @@
+"""Examples of text classification are checked whole before anything is trained on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from hanmo.core.errors import ConfigError, DataError
+from hanmo.tasks.text_examples import TextData, TextSplits, read_splits
+
+
+def write(folder: Path, name: str, rows: list[tuple[Any, ...]]) -> str:
+    file = folder / name
+    file.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
+    return str(file)
+
+
+def read(folder: Path, train: list[tuple[Any, ...]], **more: Any) -> TextSplits:
+    values: dict[str, Any] = {"text": 1, "label": 2, "train": write(folder, "train.tsv", train)}
+    for split in ("dev", "test"):
+        if split in more:
+            more[split] = write(folder, f"{split}.tsv", more[split])
+    return read_splits(TextData.model_validate(values | more), seed=0)
+
+
+TRAIN = [("很好", 1), ("fine", 1), ("太贵", 0), ("dull", 0), ("poor", 0)]
+
+
+def test_splits(tmp_path: Path) -> None:
+    splits = read(tmp_path, TRAIN, dev=[("不错", 1)], test=[("bad", 0)], names={"0": "差", "1": "好"})
+    assert [(example.text, example.label) for example in splits.train][:2] == [("很好", "好"), ("fine", "好")]
+    assert [example.where for example in splits.dev] == [str(tmp_path / "dev.tsv") + ":1"]
+    assert splits.labels == ("差", "好")
+    assert splits.train[0].texts == "很好"
+
+
+def test_dev_is_set_aside(tmp_path: Path) -> None:
+    rows = [(f"text {number}", number % 2) for number in range(50)]
+    one, two = (read(tmp_path, rows, dev_fraction=0.2) for _ in range(2))
+    assert one == two
+    assert (len(one.train), len(one.dev), one.test) == (40, 10, [])
+    assert {example.text for example in one.train + one.dev} == {row[0] for row in rows}
+
+
+def test_numbers_and_several_labels(tmp_path: Path) -> None:
+    numbers = read(tmp_path, [("a", "0.5"), ("b", "-3")], dev=[("c", "2")], kind="regression")
+    assert [example.label for example in numbers.train] == [0.5, -3.0]
+    assert numbers.labels == ("score",)
+    several = read(
+        tmp_path, [("a", "x,y"), ("b", ""), ("c", "y, x"), ("d", "10,2"), ("e", "2,10")], dev=[("f", "x")], kind="multi"
+    )
+    assert [example.label for example in several.train][:3] == [("x", "y"), (), ("y", "x")]
+    assert several.labels == ("2", "10", "x", "y")
+
+
+def test_pairs(tmp_path: Path) -> None:
+    splits = read(tmp_path, [("a", 1, "b"), ("c", 0, "d"), ("e", 1, "f"), ("g", 0, "h")], dev=[("i", 1, "j")], pair=3)
+    assert splits.train[0].texts == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("train", "more", "match"),
+    [
+        ([*TRAIN, (" ", 1)], {}, r"1 examples cannot be used: .*train\.tsv:6: an empty text"),
+        ([*TRAIN, ("x", "")], {}, r"train\.tsv:6: the label is empty"),
+        ([*TRAIN, ("x", 2)], {"names": {"0": "a", "1": "b"}}, r"train\.tsv:6: the label '2' is not in \[data\] names"),
+        ([*TRAIN, ("x", 2)], {"dev": [("y", 1)]}, r"the class '2' has one training example \(.*train\.tsv:6\)"),
+        (TRAIN, {"dev": [("x", 7)]}, r"dev\.tsv:1: the label '7' is not in the training data"),
+        (TRAIN, {"dev": [("FINE ", 1)]}, r"train\.tsv:2 is in dev \(.*dev\.tsv:1\)"),
+        (TRAIN, {"test": [("ｆｉｎｅ", 1)], "dev": [("x", 1)]}, r"train\.tsv:2 is in test"),
+        ([("a", 1), ("b", 1)], {"dev": [("c", 1)]}, "all training examples have the label '1'"),
+        ([("a", "x"), ("b", "1")], {"dev": [("c", 1)], "kind": "regression"}, "the label 'x' is no number"),
+        ([("a", "nan"), ("b", "1")], {"dev": [("c", 1)], "kind": "regression"}, "'nan' is not finite"),
+        ([(f"t{n}", f"label {n}") for n in range(60)], {"dev": [("x", "label 1")]}, "60 different labels for 60 examples"),
+        ([("a", 1)], {}, "too few to set some aside"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(tmp_path: Path, train: Any, more: dict[str, Any], match: str) -> None:
+    with pytest.raises((DataError, ConfigError), match=match):
+        read(tmp_path, train, **more)
+
+
+def test_nothing_is_left_out_uncounted(tmp_path: Path) -> None:
+    splits = read(tmp_path, [*TRAIN, ("", 1), ("真好", 1)], dev=[("fine", 1)], leaks="drop", empty="drop")
+    assert [example.text for example in splits.train] == ["很好", "太贵", "dull", "poor", "真好"]
+    assert splits.notes == {"empty texts left out": 1, "training texts left out because dev or test has them": 1}
+    assert read(tmp_path, [*TRAIN, ("x", 2)], dev=[("y", 1)], rare="keep").labels == ("0", "1", "2")
+    kept = read(tmp_path, TRAIN, dev=[("fine", 1)], leaks="keep")
+    assert len(kept.train) == 5
+    assert kept.notes == {"training texts that are also in dev or test were kept": 1}
+
+
+def test_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, "train.tsv", TRAIN)
+    monkeypatch.setenv("SOMEWHERE", str(tmp_path))
+    assert TextData(train="$SOMEWHERE/train.tsv").train == path
+    monkeypatch.delenv("SOMEWHERE")
+    for values, match in (
+        ({"train": "$SOMEWHERE/train.tsv"}, "the variable SOMEWHERE is not set"),
+        ({"train": f"{path}x"}, "does not exist"),
+        ({"train": path, "names": {"0": "a", "1": "a"}}, "two labels have the same name"),
+        ({"train": path, "names": {"0": "a"}, "kind": "regression"}, "no meaning"),
+    ):
+        with pytest.raises(ValidationError, match=match):
+            TextData.model_validate(values)

@@ -1,0 +1,82 @@
+"""Tokenizers of whole words, and windows over long texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import transformers
+
+from hanmo.core.errors import ConfigError, DataError
+from hanmo.tokenizers.tokenizer import Tokenizer
+from hanmo.tokenizers.words import train_words
+
+TEXTS = ["The plot is thin, but the cast is fine.", "房间很干净，服务员很热情。", "The room is fine"]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return train_words(TEXTS, 100)
+
+
+def test_words_and_characters(tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode("THE room: 房间")
+    assert [tokenizer.decode([token], skip_special=False) for token in ids] == ["the", "room", "[UNK]", "房", "间"]
+    kept = train_words(TEXTS, 8)  # 5 special tokens and the 3 most frequent words
+    assert {kept.decode([token]) for token in range(5, 8)} == {"the", "is", "fine"}
+    assert train_words(TEXTS, 100, min_count=2).vocab_size == 5 + len({"the", "is", "fine", "很"})
+    assert "The" in [train_words(TEXTS, 100, lowercase=False).decode([token]) for token in range(5, 20)]
+
+
+def test_same_text_same_file(tokenizer: Tokenizer) -> None:
+    assert train_words(iter(TEXTS), 100).definition == tokenizer.definition
+
+
+def test_transformers_reads_it(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    tokenizer.save(tmp_path)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    for texts in (("房间 is thin.",), ("the cast", "服务员")):
+        framed = tokenizer.encode_framed([texts if len(texts) == 2 else texts[0]])[0]
+        expected = theirs(*texts)
+        assert framed.ids == expected["input_ids"]
+
+
+def test_refused() -> None:
+    with pytest.raises(ConfigError, match="vocab_size 5"):
+        train_words(TEXTS, 5)
+    with pytest.raises(DataError, match="no text"):
+        train_words(["", "  "], 50)
+    with pytest.raises(DataError, match="no word is seen 9 times"):
+        train_words(TEXTS, 50, min_count=9)
+
+
+def test_windows_cover_all_of_a_text(tokenizer: Tokenizer) -> None:
+    text = "the room is fine 房间很干净 " * 5
+    whole = tokenizer.encode(text)
+    short, rows = tokenizer.encode_windows(["the room", text], max_len=12, overlap=3)
+    assert [row.ids for row in short] == [tokenizer.encode_framed(["the room"])[0].ids]
+    first, last = rows[0].ids[0], rows[0].ids[-1]
+    joined: list[int] = []
+    for row in rows:
+        assert len(row.ids) <= 12
+        assert (row.ids[0], row.ids[-1]) == (first, last)
+        inner = row.ids[1:-1]
+        assert not joined or joined[-3:] == inner[:3]
+        joined += inner[3:] if joined else inner
+    assert joined == whole
+    assert len(tokenizer.encode_windows([text], max_len=None, overlap=3)[0]) == 1
+
+
+def test_windows_of_pairs(tokenizer: Tokenizer) -> None:
+    long, short = "the room is fine " * 6, "房间"
+    for pair in ((long, short), (short, long)):
+        rows = tokenizer.encode_windows([pair], max_len=14, overlap=2)[0]
+        assert len(rows) > 2
+        for row in rows:
+            assert len(row.ids) <= 14
+            assert set(tokenizer.encode(short)) <= set(row.ids)
+            assert set(row.token_type_ids) == {0, 1}
+    with pytest.raises(DataError, match="both texts of a pair are long"):
+        tokenizer.encode_windows([(long, long)], max_len=14, overlap=2)
+    with pytest.raises(ConfigError, match="no room"):
+        tokenizer.encode_windows([long], max_len=2, overlap=2)
