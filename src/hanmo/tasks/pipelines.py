@@ -21,13 +21,10 @@ Text = str | tuple[str, str]
 
 
 class Pipeline(Protocol):
-    """What a pipeline of any task can do."""
+    """What a pipeline of any task can do besides being called."""
 
-    def __call__(self, inputs: Any, **options: Any) -> Any:
-        """Answers for one input, a list, or a stream."""
-        ...
-
-    def answers(self, texts: list[Text], **options: Any) -> list[Any]:
+    @property
+    def answers(self) -> Callable[..., list[Any]]:
         """Answers for several inputs, in their order."""
         ...
 

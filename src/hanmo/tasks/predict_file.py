@@ -86,7 +86,7 @@ def _records(source: Path) -> Iterator[dict[str, Any]]:
                 record = json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise DataError(f"not JSON ({error})", where=where) from error
-        texts = [record.get(key, "") for key in ("text", "text_pair")] if isinstance(record, dict) else [None]
+        texts: list[Any] = [record.get(key, "") for key in ("text", "text_pair")] if isinstance(record, dict) else [""]
         if not all(isinstance(text, str) for text in texts) or not texts[0].strip():
             raise DataError('there is no string under "text"', where=where, remedy='Write {"text": "…"} on each line.')
         yield record
