@@ -51,6 +51,7 @@ NOT_RUN = {
     "make format": "changes files",
     "make docs": "this file",
     "make bench": "minutes",
+    "make bench-vectors": "minutes",
     "make lock": "needs the network",
     "source .venv/bin/activate": "about the reader's shell",
     ".venv/bin/hanmo quickstart --corpus my_folder --minutes 20 --lang zh": "twenty minutes",
