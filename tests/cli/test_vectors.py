@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import json
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,10 +149,13 @@ def test_train_says_how_to_go_on(
 ) -> None:
     from hanmo.vectors import word2vec
 
-    real = word2vec.train_stretch
+    real, calls = word2vec.train_stretch, []
 
     def train_stretch(*arguments: Any) -> None:
-        _thread.interrupt_main()
+        calls.append(1)
+        if len(calls) == 1:
+            _thread.interrupt_main()
+            time.sleep(0.3)
         real(*arguments)
 
     monkeypatch.setattr(word2vec, "train_stretch", train_stretch)

@@ -68,7 +68,6 @@ def test_a_start_from_other_vectors(text: Path, tmp_path: Path) -> None:
     assert np.linalg.norm(WordVectors.load(tmp_path / "v.bin")["黛玉"]) < 5
 
 
-@pytest.mark.slow  # failed twice beside other tests, never alone: docs/design-notes.md, "Left for word vectors and n-grams"
 def test_interrupted_and_resumed(text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C writes what is there; going on gives the same bits as never having stopped."""
     straight = train_vectors(text, tmp_path / "straight", **SMALL)

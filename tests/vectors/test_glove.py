@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import _thread
 import gzip
 import itertools
-import threading
-import time
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -183,8 +181,7 @@ def interrupt_after(rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def train_round(self: Any, *arguments: Any) -> None:
         plain(self, *arguments)
         if self.state.done == rounds:
-            _thread.interrupt_main()
-            assert self._stop.wait(10)
+            signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(glove._Training, "_train", train_round)
 
@@ -293,21 +290,6 @@ def test_a_rate_that_is_too_high(text: WordIds) -> None:
 def test_memory_does_not_change_what_is_learnt(text: WordIds, whole: WordVectors) -> None:
     again = train_glove(text, GloveSettings(**QUICK, memory=2**20))
     assert (again.matrix == whole.matrix).all()
-
-
-def test_main_thread_stays_free(text: WordIds, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rounds are trained beside the main thread, which is where Ctrl-C comes."""
-    seen: set[str] = set()
-    plain = glove._Training._train
-
-    def train_round(self: Any, *arguments: Any) -> None:
-        seen.add(threading.current_thread().name)
-        time.sleep(0)
-        plain(self, *arguments)
-
-    monkeypatch.setattr(glove._Training, "_train", train_round)
-    train_glove(text, GloveSettings(**QUICK | {"epochs": 1}))
-    assert "MainThread" not in seen
 
 
 @pytest.mark.slow

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 
 from hanmo.core.errors import DataError
+from hanmo.core.interrupts import Interrupts
 from hanmo.core.machine import describe_machine
 from hanmo.core.progress import Bar, say
 from hanmo.ngrams.counting_kernels import count_grams, count_words, enter_slots, frame
@@ -94,22 +96,20 @@ def count_ngrams(
         bar.advance(len(text) / order)
     counters = [_Counter(text, ends) for _ in range(2, order + 1)]
     limits = [min(start + _STEP, len(text)) for start in range(0, len(text), _STEP)]
-    end, interrupted = len(text), False
-    with ThreadPoolExecutor(max(1, min(describe_machine().cores, len(counters)))) as pool:
-        try:
-            for wave in range(len(limits) + len(counters) - 1 if counters else 0):
-                _check_memory(counters, len(text))
-                # the counter k steps behind the first works on the text k steps before it: no two on the same
-                busy = [(c, limits[wave - k]) for k, c in enumerate(counters) if 0 <= wave - k < len(limits)]
-                for done in pool.map(lambda work: work[0].advance(work[1]), busy):
-                    if bar is not None:
-                        bar.advance(done / order)
-        except KeyboardInterrupt:
-            end = int(counters[0].state[0]) if counters else 0
-            if not keep_interrupted or end == 0:
-                raise
-            interrupted = True
-    if interrupted:
+    end = len(text)
+    pool = ThreadPoolExecutor(max(1, min(describe_machine().cores, len(counters))))
+    with pool, Interrupts() if keep_interrupted else nullcontext() as interrupts:
+        for wave in range(len(limits) + len(counters) - 1 if counters else 0):
+            _check_memory(counters, len(text))
+            # the counter k steps behind the first works on the text k steps before it: no two on the same
+            busy = [(c, limits[wave - k]) for k, c in enumerate(counters) if 0 <= wave - k < len(limits)]
+            for done in pool.map(lambda work: work[0].advance(work[1]), busy):
+                if bar is not None:
+                    bar.advance(done / order)
+            if interrupts is not None and interrupts.signal_name is not None:
+                end = int(counters[0].state[0])
+                break
+    if end < len(text):
         say(f"Interrupted: the model is of the first {end / len(text):.0%} of the text.")
         for counter in counters:
             counter.advance(end)

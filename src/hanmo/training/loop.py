@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from hanmo.core.devices import Compute
+from hanmo.core.interrupts import Interrupted, Interrupts
 from hanmo.core.progress import progress, say
 from hanmo.core.runs import RunFolder
 from hanmo.training.interfaces import Batches, Evaluate, Loss
-from hanmo.training.interrupts import Interrupted, Interrupts
 from hanmo.training.result import FitResult
 from hanmo.training.session import Event, Session
 from hanmo.training.settings import TrainingSettings

@@ -14,6 +14,7 @@ from torch import nn
 
 from hanmo.core.devices import Compute
 from hanmo.core.errors import TrainingError
+from hanmo.core.interrupts import Interrupted, Interrupts
 from hanmo.core.progress import say
 from hanmo.core.runs import RunFolder
 from hanmo.core.seeds import seed_everything
@@ -23,7 +24,6 @@ from hanmo.training.gradients import Gradient, autocast_context, clip, compute_g
 from hanmo.training.guard import Guard
 from hanmo.training.identity import check_identity, run_identity
 from hanmo.training.interfaces import Batches, Evaluate, Loss
-from hanmo.training.interrupts import Interrupted, Interrupts
 from hanmo.training.journal import truncate_metrics
 from hanmo.training.optimizer import build_optimizer, load_optimizer_tensors, optimizer_tensors, set_learning_rate
 from hanmo.training.randomness import RandomState, undisturbed

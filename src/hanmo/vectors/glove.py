@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from hanmo.core.errors import ConfigError, DataError, TrainingError
+from hanmo.core.interrupts import Interrupts
 from hanmo.core.machine import describe_machine
 from hanmo.core.mapped import release
 from hanmo.core.progress import progress, say
@@ -102,56 +101,37 @@ class _Training:
         self.sizes = np.diff(tiles.starts, axis=1)
         """Co-occurrences in each tile, (B, B)."""
         self.n_trained = state.done // self.n_blocks * len(tiles.records)
-        self._stop = threading.Event()
-        self._failure: BaseException | None = None
 
     def run(self, folder: Path | None, text: WordIds) -> bool:
         """Train to the end, or until Ctrl-C; whether it is the end."""
-        total = self.n_blocks * self.settings.epochs
-        interrupted, shown = False, 0
-        with progress("Train GloVe", len(self.tiles.records) * self.settings.epochs, "records") as bar:
-            while self.state.done < total and not interrupted:
-                # rounds are in a thread of their own, so that Ctrl-C never comes in the middle of one
-                worker = threading.Thread(target=self._work, args=(total, time.monotonic() + _SAVE_SECONDS))
-                self._stop.clear()
-                worker.start()
-                try:
-                    while worker.is_alive():
-                        worker.join(0.1)
-                        loss = {"loss": f"{self.state.losses[-1]:.4f}"} if self.state.losses else {}
-                        bar.advance(self.n_trained - shown, **loss)
-                        shown = self.n_trained
-                except KeyboardInterrupt:
-                    interrupted = True
-                finally:
-                    self._stop.set()
-                    worker.join()
-                if self._failure is not None:
-                    raise self._failure
-                if folder is not None:
+        total, shown = self.n_blocks * self.settings.epochs, 0
+        with (
+            progress("Train GloVe", len(self.tiles.records) * self.settings.epochs, "records") as bar,
+            ThreadPoolExecutor(self.threads) as pool,
+            Interrupts() as interrupts,
+        ):
+            due = time.monotonic() + _SAVE_SECONDS
+            for number in range(self.state.done, total):
+                self._train(self._round(number), pool)
+                loss = {"loss": f"{self.state.losses[-1]:.4f}"} if self.state.losses else {}
+                bar.advance(self.n_trained - shown, **loss)
+                shown = self.n_trained
+                stop = interrupts.signal_name is not None or self.state.done == total
+                if folder is not None and (stop or time.monotonic() > due):
                     save_glove(folder, self.state, text, self.settings)
-        if interrupted:
+                    due = time.monotonic() + _SAVE_SECONDS
+                if stop:
+                    break
+        if self.state.done < total:
             say(f"Interrupted after {self.state.done / total:.0%}: what was learnt so far is kept.")
-        return not interrupted
+        return self.state.done == total
 
-    def _work(self, total: int, deadline: float) -> None:
-        try:
-            with ThreadPoolExecutor(self.threads) as pool:
-                while self.state.done < total:
-                    for tiles in self._rounds():
-                        self._train(tiles, pool)
-                        if self._stop.is_set() or time.monotonic() > deadline:
-                            return
-        except BaseException as error:
-            self._failure = error
-
-    def _rounds(self) -> Iterator[np.ndarray]:
-        """The rounds of this epoch that are left: rows and columns of blocks, (B, 2)."""
-        epoch, begun = divmod(self.state.done, self.n_blocks)
+    def _round(self, number: int) -> np.ndarray:
+        """The tiles of a round: rows and columns of blocks, (B, 2)."""
+        epoch, shift = divmod(number, self.n_blocks)
         rng = np.random.default_rng([self.settings.seed, epoch])
         rows, columns = rng.permutation(self.n_blocks), rng.permutation(self.n_blocks)
-        for shift in range(begun, self.n_blocks):
-            yield np.stack([rows, np.roll(columns, shift)], 1)
+        return np.stack([rows, np.roll(columns, shift)], 1)
 
     def _train(self, tiles: np.ndarray, pool: ThreadPoolExecutor) -> None:
         """Train on the tiles of a round."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
 
 from hanmo.core.errors import ConfigError, DataError
+from hanmo.core.interrupts import Interrupts
 from hanmo.core.machine import describe_machine
 from hanmo.core.mapped import release
 from hanmo.core.progress import Bar, progress, say
@@ -146,27 +147,24 @@ class _Training:
         """Train to the end, or until Ctrl-C; whether it is the end."""
         n = len(self.text.ids)
         label = f"Train {self.settings.method}"
-        interrupted = False
-        with progress(label, n * self.settings.epochs, "words") as bar:
+        with progress(label, n * self.settings.epochs, "words") as bar, Interrupts() as interrupts:
             bar.advance(self._words_before(self.state.done))
-            while self.state.done < self.total and not interrupted:
-                interrupted = self._run_until(time.monotonic() + _SAVE_SECONDS, bar)
+            while self.state.done < self.total and interrupts.signal_name is None:
+                self._run_until(time.monotonic() + _SAVE_SECONDS, bar, interrupts)
                 if folder is not None:
                     save_state(folder, self.state, self.text, self.settings)
-        if interrupted:
+        if self.state.done < self.total:
             say(f"Interrupted after {self.state.done / self.total:.0%}: what was learnt so far is kept.")
-        return not interrupted
+        return self.state.done == self.total
 
     def _words_before(self, stretch: int) -> int:
         epochs, rest = divmod(stretch, self.per_epoch)
         return epochs * len(self.text.ids) + min(rest * self.size, len(self.text.ids))
 
-    def _run_until(self, deadline: float, bar: Bar) -> bool:
-        """Let the threads work; whether Ctrl-C was pressed. All stretches that were begun are finished."""
+    def _run_until(self, deadline: float, bar: Bar, interrupts: Interrupts) -> None:
+        """Let the threads work until then, or until a signal. All stretches that were begun are finished."""
         self._stop.clear()
-        shown, interrupted, running = self.state.done, False, set[Future[None]]()
-        # not threading.Thread: a join() that Ctrl-C interrupts takes the thread for ended (github.com/python/cpython,
-        # issue 90882)
+        shown = self.state.done
         with ThreadPoolExecutor(self.threads) as pool:
             try:
                 running = {pool.submit(self._work) for _ in range(self.threads)}
@@ -176,15 +174,10 @@ class _Training:
                         worker.result()
                     bar.advance(self._words_before(self.state.done) - self._words_before(shown))
                     shown = self.state.done
-                    if time.monotonic() > deadline:
+                    if interrupts.signal_name is not None or time.monotonic() > deadline:
                         self._stop.set()
-            except KeyboardInterrupt:
-                interrupted = True
             finally:
                 self._stop.set()
-        for worker in running:
-            worker.result()
-        return interrupted
 
     def _work(self) -> None:
         text, settings = self.text, self.settings
