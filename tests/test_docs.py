@@ -53,6 +53,7 @@ NOT_RUN = {
     "make bench": "minutes",
     "make bench-vectors": "minutes",
     "make lock": "needs the network",
+    'hanmo predict zero-shot-image-classification path/to/clip cat.png --labels "a cat,a dog"': "needs a CLIP model",
     "source .venv/bin/activate": "about the reader's shell",
     ".venv/bin/hanmo quickstart --corpus my_folder --minutes 20 --lang zh": "twenty minutes",
     ".venv/bin/hanmo quickstart --corpus 我的文档 --minutes 20 --lang zh": "twenty minutes",
@@ -148,17 +149,17 @@ def workshop(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path
 # -- code ------------------------------------------------------------------------------------------------------------
 
 
+def _is_pretraining(recipe: Path) -> bool:
+    return tomllib.loads(recipe.read_text("utf-8")).get("task", "pretrain") == "pretrain"
+
+
 def _faster(command: list[str]) -> list[str]:
     """The same command with a training of a moment instead of minutes; a plan is made of the small corpus too."""
     verb = command[1]
     if verb == "quickstart":
         at = command.index("--minutes") if "--minutes" in command else len(command)
         return [*command[:at], "--minutes", "0.005", *command[at + 2 :]]
-    if (
-        verb == "train"
-        and Path(command[2]).exists()
-        and 'task = "text-classification"' not in Path(command[2]).read_text("utf-8")
-    ):
+    if verb == "train" and Path(command[2]).exists() and _is_pretraining(Path(command[2])):
         sets = ["training.minutes=0.005", "model.d_model=32", "model.n_heads=2", "model.n_layers=1", "model.max_len=64"]
         sets += ["tokenizer.vocab_size=400", "batches.batch_size=4", "samples.max_new_tokens=8"]
         sets += ["corpus.source=my_folder"] if 'source = "stdlib"' in Path(command[2]).read_text("utf-8") else []
@@ -353,8 +354,7 @@ def _is_code(name: str) -> bool:
 def _is_recipe_key(name: str) -> bool:
     from pydantic import BaseModel
 
-    from hanmo.stories.classification_recipe import ClassificationRecipe
-    from hanmo.stories.recipe import PretrainRecipe
+    from hanmo.stories.train import _KINDS
 
     def is_key(section: Any, parts: list[str]) -> bool:
         if not parts:
@@ -363,7 +363,7 @@ def _is_recipe_key(name: str) -> bool:
             return False
         return is_key(section.model_fields[parts[0]].annotation, parts[1:])
 
-    return any(is_key(recipe, name.split(".")) for recipe in (PretrainRecipe, ClassificationRecipe))
+    return any(is_key(recipe, name.split(".")) for recipe in _KINDS.values())
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)

@@ -28,6 +28,18 @@ def test_collate() -> None:
     assert "attention_mask" not in collate([{"input_ids": [5, 6]}, {"input_ids": [7, 8]}], FILLS)
 
 
+def test_several_sequences_in_a_row() -> None:
+    pairs = [{"input_ids": [[5], [6, 7]], "texts": [0, 1]}, {"input_ids": [[8, 9, 1], [2]], "texts": [2, 0]}]
+    batch = collate(pairs, FILLS)
+    assert batch["input_ids"].tolist() == [[[5, 0, 0], [6, 7, 0]], [[8, 9, 1], [2, 0, 0]]]
+    assert batch["attention_mask"].tolist() == [[[1, 0, 0], [1, 1, 0]], [[1, 1, 1], [1, 0, 0]]]
+    assert batch["texts"].tolist() == [[0, 1], [2, 0]]
+    many = [{"input_ids": [[1] * n, [2] * (30 - n)]} for n in range(1, 30)]
+    batches = PaddedRows(many, fills=FILLS, batch_size=4, seed=0)
+    longest = [batches.next()["input_ids"].shape[-1] for _ in range(batches.n_batches)]
+    assert sum(longest) / len(longest) < 24  # the longest text of a row counts
+
+
 @pytest.mark.parametrize("n", [1, 8, 23])
 def test_every_row_once_an_epoch(n: int) -> None:
     batches = PaddedRows(rows(n), fills=FILLS, batch_size=4, seed=3)

@@ -13,6 +13,7 @@ from seqeval.scheme import IOB1, IOB2, IOBES
 
 from hanmo.core.errors import ConfigError, DataError
 from hanmo.metrics import Entity, entities, illegal_tags, span_examples, span_scores
+from hanmo.metrics.tag_schemes import spell
 
 SAME = {  # 王小明 在 北京 上海 银行 工作, written five ways
     "IOB1": ["I-人", "I-人", "I-人", "O", "I-地", "I-地", "B-地", "I-地", "I-机构", "I-机构", "O"],
@@ -192,3 +193,30 @@ def test_resume_ner_is_bmes(data_root):
     assert scores.f1 == 1.0
     spoiled = [["O" if tag.startswith("E-") else tag for tag in sentence] for sentence in tags]
     assert span_scores(spoiled, tags, scheme="BMES").f1 < 0.2
+
+
+@pytest.mark.parametrize("scheme", SAME)
+def test_spelling_is_the_inverse(scheme):
+    assert spell(entities(SAME[scheme], scheme), len(SAME[scheme]), scheme) == SAME[scheme]
+    assert spell([Entity("_", 1, 2)], 2, scheme)[1] in ("I", "B", "S", "U")
+
+
+@given(st.lists(st.tuples(st.sampled_from("AB"), st.integers(1, 3), st.integers(0, 1)), max_size=6))
+def test_spelling_any_spans(parts):
+    spans, place = [], 0
+    for kind, length, gap in parts:
+        place += gap
+        spans.append(Entity(kind, place, place + length))
+        place += length
+    for scheme in SAME:
+        tags = spell(spans, place, scheme)
+        assert entities(tags, scheme) == spans
+        assert illegal_tags(tags, scheme) == []
+
+
+def test_spelling_refuses():
+    for spans in ([Entity("A", 0, 2), Entity("A", 1, 3)], [Entity("A", 2, 2)], [Entity("A", 2, 4)]):
+        with pytest.raises(DataError, match="empty, outside of 3 words, or overlaps"):
+            spell(spans, 3, "IOB2")
+    with pytest.raises(ConfigError, match="unknown scheme"):
+        spell([], 1, "BIO")

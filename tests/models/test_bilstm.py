@@ -24,7 +24,7 @@ from hanmo.models.headed import HeadedModel
 
 VOCAB = 37
 LABELS = ("O", "B-人名", "I-人名", "B-LOC", "I-LOC")
-HEADED = [name for name in FAMILIES["hanmo-bilstm"].architectures if name != "BiLSTMModel"]
+HEADED = [name for name in FAMILIES["hanmo-bilstm"].architectures if name.endswith("Classification")]
 
 
 def build(name: str = "BiLSTMCrfForTokenClassification", **more: Any) -> HeadedModel:
@@ -315,3 +315,22 @@ def test_it_learns_chinese_names(data_root: Path, kind: str) -> None:
     )
     assert losses[-1] < losses[0] / 2
     assert f1 > (0.2 if kind == "BiLSTM-CRF" else 0.02)
+
+
+def test_spans_and_segments(tmp_path: Path) -> None:
+    model, ids = build("BiLSTMForQuestionAnswering", n_segments=3, init_std=1.0).eval(), random_ids(2, 9)
+    kinds = torch.arange(9).repeat(2, 1) // 3
+    out = model(ids, token_type_ids=kinds, start_positions=torch.tensor([1, 4]), end_positions=torch.tensor([2, 8]))
+    assert out.start_logits.shape == out.end_logits.shape == (2, 9)
+    first = nn.functional.cross_entropy(out.start_logits, torch.tensor([1, 4]))
+    last = nn.functional.cross_entropy(out.end_logits, torch.tensor([2, 8]))
+    torch.testing.assert_close(out.loss, (first + last) / 2)
+    out.loss.backward()
+    assert all((parameter.grad != 0).any() for parameter in model.parameters())
+    plain = model(ids)
+    assert torch.equal(plain.start_logits, model(ids, token_type_ids=torch.zeros_like(kinds)).start_logits)
+    assert (plain.start_logits != out.start_logits).all()
+    write_model(tmp_path, model)
+    assert torch.equal(read_model(tmp_path).eval()(ids, token_type_ids=kinds).end_logits, out.end_logits)
+    with pytest.raises(ConfigError, match="'token_type_ids' is not supported"):
+        build("BiLSTMForQuestionAnswering")(ids, token_type_ids=kinds)

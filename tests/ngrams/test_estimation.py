@@ -100,7 +100,7 @@ def test_growing_tables(monkeypatch: pytest.MonkeyPatch, sentences: list[str], m
     monkeypatch.setattr("hanmo.ngrams.counting._STEP", 100)
     again = train(sentences, order=4)
     assert (again.automaton.table == model.automaton.table).all()
-    assert (again.automaton.log_backoffs == model.automaton.log_backoffs).all()
+    assert (again.automaton.backoffs == model.automaton.backoffs).all()
 
 
 def test_discounts_of_chen_and_goodman() -> None:

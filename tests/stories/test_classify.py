@@ -16,8 +16,9 @@ import hanmo
 from hanmo.core.errors import ConfigError, ModelError
 from hanmo.models.bert import BertConfig, bert
 from hanmo.models.directory import write_model
-from hanmo.stories.classification_recipe import ClassificationRecipe, TaskTraining
-from hanmo.stories.classify import ClassificationStory
+from hanmo.stories.classification_recipe import ClassificationRecipe
+from hanmo.stories.task_recipe import TaskTraining
+from hanmo.stories.task_story import TaskStory
 from hanmo.stories.train import plan, read_recipe, train
 from hanmo.tasks.text_classifier import TextClassifier
 from hanmo.tokenizers.words import train_words
@@ -170,7 +171,7 @@ def test_a_plan(data: Path, tmp_path: Path) -> None:
     assert "60 steps of 8 rows" in text
     assert not (tmp_path / "runs").exists()
     assert isinstance(read_recipe(tmp_path / "recipe.toml"), ClassificationRecipe)
-    with pytest.raises(ConfigError, match="task = 'nothing': input should be 'pretrain' or 'text-classification'"):
+    with pytest.raises(ConfigError, match="there is no task 'nothing'; choose one of pretrain, text-classification"):
         read_recipe(tmp_path / "recipe.toml", ["task=nothing"])
 
 
@@ -221,10 +222,10 @@ def test_length_of_training() -> None:
 
 
 def test_story_records_a_failure(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: ClassificationStory) -> None:
+    def fail(self: TaskStory) -> None:
         raise RuntimeError("no luck")
 
-    monkeypatch.setattr(ClassificationStory, "tell", fail)
+    monkeypatch.setattr(TaskStory, "tell", fail)
     with pytest.raises(RuntimeError, match="no luck"):
         train(recipe(data), out=tmp_path / "run")
     assert json.loads((tmp_path / "run/run.json").read_text())["error"] == "no luck"

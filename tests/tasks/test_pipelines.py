@@ -124,6 +124,8 @@ def test_a_stopped_file_goes_on(pipe: Any, tmp_path: Path, monkeypatch: pytest.M
 
     class Stops:
         calls = 0
+        answer_key = "answer"
+        read = staticmethod(pipe.read)
 
         def answers(self, texts: list[Any], **options: Any) -> list[Any]:
             self.calls += 1
@@ -148,7 +150,8 @@ def test_a_stopped_file_goes_on(pipe: Any, tmp_path: Path, monkeypatch: pytest.M
     ("content", "match"),
     [
         (b'{"text": "a"}\n{oops\n', r"in\.jsonl:2: not JSON"),
-        (b'{"label": 1}\n', r'in\.jsonl:1: there is no string under "text"'),
+        (b'{"label": 1}\n', r"in\.jsonl:1: .* is neither a text nor a pair"),
+        (b'{"text": " "}\n', r"in\.jsonl:1: an empty text"),
         (b'["a"]\n', r"in\.jsonl:1"),
         (b'{"text": "a", "text_pair": 3}\n', r"in\.jsonl:1"),
         (b"\xff\xfe\n", r"in\.jsonl:1: this line is not UTF-8"),

@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from hanmo.core.errors import ConfigError, DataError
-from hanmo.tasks.text_examples import TextData, TextSplits, read_splits
+from hanmo.tasks.splits import Splits
+from hanmo.tasks.text_examples import TextData, TextExample, read_splits
 
 
 def write(folder: Path, name: str, rows: list[tuple[Any, ...]]) -> str:
@@ -18,7 +19,7 @@ def write(folder: Path, name: str, rows: list[tuple[Any, ...]]) -> str:
     return str(file)
 
 
-def read(folder: Path, train: list[tuple[Any, ...]], **more: Any) -> TextSplits:
+def read(folder: Path, train: list[tuple[Any, ...]], **more: Any) -> Splits[TextExample]:
     values: dict[str, Any] = {"text": 1, "label": 2, "train": write(folder, "train.tsv", train)}
     for split in ("dev", "test"):
         if split in more:

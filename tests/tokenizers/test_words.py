@@ -80,3 +80,43 @@ def test_windows_of_pairs(tokenizer: Tokenizer) -> None:
         tokenizer.encode_windows([(long, long)], max_len=14, overlap=2)
     with pytest.raises(ConfigError, match="no room"):
         tokenizer.encode_windows([long], max_len=2, overlap=2)
+
+
+def test_words_that_are_cut_already() -> None:
+    tokenizer = train_words(["U.S. rates rose , said Li", "中国 的 经济"], 100, lowercase=False, cut=False)
+    (row,), (blank,) = tokenizer.encode_words(
+        [["U.S.", "rates", "fell", "中国"], ["said", " ", "Li"]], max_len=None, overlap=0
+    )
+    assert [tokenizer.decode([token], skip_special=False) for token in row.ids] == [
+        "[CLS]", "U.S.", "rates", "[UNK]", "中国", "[SEP]",
+    ]  # fmt: skip
+    assert row.first == {0: 1, 1: 2, 2: 3, 3: 4}
+    # a word that the tokenizer makes nothing of is not lost
+    assert blank.first == {0: 1, 1: 2, 2: 3}
+    assert tokenizer.decode([blank.ids[2]], skip_special=False) == "[UNK]"
+    assert tokenizer.encode_words([[]], max_len=8, overlap=2)[0][0].first == {}
+
+
+def test_windows_of_words_answer_for_each_word_once() -> None:
+    tokenizer = train_words(["中 国 经 济 a b c d e f g"], 100)
+    words = [*"中国经济abcdefg", "abc"] * 4
+    for max_len, overlap in ((10, 3), (7, 50), (100, 3)):
+        (rows,) = tokenizer.encode_words([words], max_len=max_len, overlap=overlap)
+        assert all(len(row.ids) <= max_len for row in rows)
+        places = [(word, row.ids[row.first[word]]) for row in rows for word in row.own]
+        assert sorted(word for word, _ in places) == list(range(len(words)))
+        by_itself = tokenizer.encode_words([[word] for word in words], max_len=None, overlap=0)
+        assert all(token == by_itself[word][0].ids[1] for word, token in places)
+    with pytest.raises(ConfigError, match="leaves no room"):
+        tokenizer.encode_words([words], max_len=2, overlap=0)
+    with pytest.raises(DataError, match="text 1"):
+        tokenizer.encode_words([["a"], ["\ud800"]], max_len=None, overlap=0)
+
+
+def test_a_tokenizer_without_segments() -> None:
+    pair = [("a b", "b c")]
+    told, untold = (train_words(["a b c"], 20, segments=segments) for segments in (True, False))
+    assert told.encode_framed(pair)[0].token_type_ids == [0, 0, 0, 0, 1, 1, 1]
+    assert untold.encode_framed(pair)[0].token_type_ids == [0] * 7
+    assert untold.encode_framed(pair)[0].ids == told.encode_framed(pair)[0].ids
+    assert untold.config["model_input_names"] == ["input_ids", "attention_mask"]

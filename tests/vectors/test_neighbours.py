@@ -12,6 +12,7 @@ from hanmo.vectors.neighbours import (
     analogy,
     associate,
     neighbours,
+    neighbours_of_words,
     odd_one_out,
     similarity,
 )
@@ -47,6 +48,21 @@ def test_neighbours_are_the_highest_cosines(
     found = neighbours(random_vectors, "词5", 6, within=within)
     assert [word for word, _ in found] == [f"词{i}" for i in order]
     np.testing.assert_allclose([score for _, score in found], expected[order], rtol=1e-5)
+
+
+def test_neighbours_of_many_words(
+    random_vectors: WordVectors, small_blocks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hanmo.vectors.neighbours._QUERIES", 2)
+    words = ["词5", "词1", "词3", "词5", "词2"]
+    found = neighbours_of_words(random_vectors, words, 4)
+    for word, own in zip(words, found, strict=True):
+        alone = neighbours(random_vectors, word, 4)
+        assert [one.word for one in own] == [one.word for one in alone]
+        assert [one.score for one in own] == pytest.approx([one.score for one in alone], abs=1e-6)
+    assert neighbours_of_words(random_vectors, []) == []
+    with pytest.raises(DataError, match="no vector"):
+        neighbours_of_words(random_vectors, ["词1", "没有"])
 
 
 def test_neighbours_of_a_vector(random_vectors: WordVectors) -> None:

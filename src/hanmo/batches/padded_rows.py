@@ -19,30 +19,40 @@ __all__ = ["PaddedRows", "collate"]
 _POOL = 50
 """Batches whose rows are sorted by length together: little padding, and yet other neighbours in each epoch."""
 
-Value = Sequence[int] | int | float
+Value = Sequence[int] | Sequence[Sequence[int]] | int | float
 
 
 def collate(rows: Sequence[Mapping[str, Value]], fills: Mapping[str, int]) -> dict[str, Tensor]:
     """Rows side by side.
 
     Args:
-        rows: each has the same keys: sequences of ids, or single numbers.
+        rows: each has the same keys: sequences of ids, or K of them, as many in each row; or numbers.
         fills: for each key of a sequence, what fills it up on the right.
 
     Returns:
-        (B, T) int64 for each sequence, (B,) for each number; and where rows differ in length `attention_mask` (B, T), 1
-        for what stood in `input_ids`.
+        (B, T) int64 for each sequence, (B, K, T) for several, (B,) for each number; and where they differ in length
+        `attention_mask`, 1 for what stood in `input_ids`.
     """
     batch: dict[str, Tensor] = {}
     for key in rows[0]:
-        if key in fills:
-            batch[key] = pad_rows([row[key] for row in rows], fills[key])  # pyright: ignore[reportArgumentType]
+        values: Any = [row[key] for row in rows]
+        if key not in fills:
+            batch[key] = torch.tensor(values)
+        elif _is_several(values[0]):
+            flat = pad_rows([sequence for several in values for sequence in several], fills[key])
+            batch[key] = flat.unflatten(0, (len(rows), -1))
         else:
-            batch[key] = torch.tensor([row[key] for row in rows])
-    lengths = torch.tensor([len(row["input_ids"]) for row in rows])  # pyright: ignore[reportArgumentType]
-    if int(lengths.min()) < batch["input_ids"].shape[1]:
-        batch["attention_mask"] = (torch.arange(batch["input_ids"].shape[1]) < lengths[:, None]).long()
+            batch[key] = pad_rows(values, fills[key])
+    ids: Any = [row["input_ids"] for row in rows]
+    lengths = torch.tensor([list(map(len, one)) if _is_several(one) else len(one) for one in ids])  # (B,) or (B, K)
+    length = batch["input_ids"].shape[-1]
+    if int(lengths.min()) < length:
+        batch["attention_mask"] = (torch.arange(length) < lengths[..., None]).long()
     return batch
+
+
+def _is_several(value: Any) -> bool:
+    return len(value) > 0 and isinstance(value[0], Sequence)
 
 
 class PaddedRows:
@@ -68,7 +78,8 @@ class PaddedRows:
         if not rows:
             raise DataError("there is no row to make batches of", where="rows")
         self._rows, self._fills, self._size, self._seed = rows, dict(fills), batch_size, seed
-        self._lengths = np.array([len(row["input_ids"]) for row in rows])  # pyright: ignore[reportArgumentType]
+        ids: list[Any] = [row["input_ids"] for row in rows]
+        self._lengths = np.array([max(map(len, one)) if _is_several(one) else len(one) for one in ids])
         self._epoch = self._position = 0
         self._order = self._shuffle(0)
         content = hashlib.sha256()

@@ -19,6 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "chat": ("hanmo.cli.chat:chat", "Talk to a model in the terminal."),
     "score": ("hanmo.cli.score:score", "Log-probabilities and bits per byte of a text."),
     "predict": ("hanmo.cli.predict:predict", "Ask a trained model: the class of a text, or of each line of a file."),
+    "labels": ("hanmo.cli.labels:labels", "Name the training examples whose labels are probably wrong."),
     "show": ("hanmo.cli.show:show", "Draw a model: its parts, shapes, parameters, memory and FLOPs."),
     "vectors train": ("hanmo.cli.vectors_train:train", "Train word vectors on text: word2vec or GloVe."),
     "vectors similar": ("hanmo.cli.vectors:similar", "The words nearest to a word."),

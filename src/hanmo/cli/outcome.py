@@ -7,14 +7,14 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hanmo.stories.train import Result
+    from hanmo.stories.result import StoryResult
 
 __all__ = ["finish"]
 
 _INTERRUPTED = 130
 
 
-def finish(result: Result, *, json: bool) -> int:
+def finish(result: StoryResult, *, json: bool) -> int:
     """Print where everything is and how to go on; return the exit code."""
     if json:
         print(json_library.dumps(result.to_dict(), ensure_ascii=False, indent=2))

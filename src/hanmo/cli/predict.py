@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_library
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,9 +18,15 @@ def predict(
     text: str | None = None,
     *,
     pair: str | None = None,
+    question: str | None = None,
+    context: str | None = None,
     file: Path | None = None,
     out: Path | None = None,
     top_k: int | None = None,
+    pooled: Annotated[bool, Parameter(negative=())] = False,
+    applying: Annotated[bool, Parameter(negative=())] = False,
+    labels: str | None = None,
+    template: str | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Ask a trained model: the class of a text, and what other tasks tell.
@@ -27,19 +34,34 @@ def predict(
     Parameters
     ----------
     task:
-        text-classification or sentiment-analysis.
+        text-classification (or sentiment-analysis), token-classification (or ner, pos), sentence-similarity,
+        feature-extraction, fill-mask, grading, question-answering, zero-shot-classification,
+        zero-shot-image-classification.
     model:
         A model directory (runs/NAME/model), or the name of one on the Hugging Face hub.
     text:
-        The text; without it, --file or standard input.
+        The text, or the file of an image; without it, --file or standard input.
     pair:
-        The second text, for tasks over pairs.
+        The second text, for tasks over pairs; the reference of an answer (grading).
+    question:
+        What was asked (grading, where the model was trained with questions).
+    context:
+        The text that a question is about, or a file with it (question-answering).
     file:
-        Texts to answer one after the other: .jsonl with "text" in each object, or a text on each line. With --out.
+        Texts to answer one after the other: .jsonl with "text" in each object ("question" and "context" for
+        question-answering), or a text on each line. With --out.
     out:
         Where the answers go (.jsonl). Stopped at any moment, the same command goes on.
     top_k:
-        How many classes of each text; the best one unless given.
+        How many classes of each text, or tokens of each mask; the best one, or five, unless given.
+    pooled:
+        One vector for the text, not one for each token (feature-extraction).
+    applying:
+        All classes that apply, of a model for several classes a text.
+    labels:
+        Labels to choose from, between commas (zero-shot tasks).
+    template:
+        A sentence with {} for the label, such as "This example is {}." (zero-shot tasks).
     json:
         Print JSON.
     """
@@ -50,8 +72,13 @@ def predict(
     if (file is None) != (out is None):
         raise ConfigError("--file and --out belong together", remedy="Give both, or neither and a text.")
     options: dict[str, Any] = {} if top_k is None else {"top_k": top_k}
+    if pooled:
+        options["pooled"] = True
+    options |= {"applying": True} if applying else {}
+    options |= {} if labels is None else {"candidate_labels": labels}
+    options |= {} if template is None else {"hypothesis_template": template}
     if file is not None and out is not None:
-        if text is not None or pair is not None:
+        if any(given is not None for given in (text, pair, question, context)):
             raise ConfigError("a text and --file were both given", remedy="Give one of them.")
         from hanmo.tasks.predict_file import predict_file
 
@@ -59,10 +86,57 @@ def predict(
         print(f"{n:,} texts answered in {out}")
         return 0
     content = read_text_argument(text, None).strip()
-    found = pipeline(task, model)({"text": content} | ({} if pair is None else {"text_pair": pair}), **options)
+    asked = {"text": content} | ({} if pair is None else {"text_pair": pair})
+    if task == "question-answering":
+        asked = {"question": content, "context": _context(context)}
+    elif context is not None:
+        raise ConfigError(f"{task} reads no --context", remedy="Leave it out; a second text is --pair.")
+    if question is not None:
+        if task != "grading":
+            raise ConfigError(f"{task} reads no --question", remedy="Leave it out; a question is its text.")
+        asked["question"] = question
+    found = pipeline(task, model)(asked, **options)
     if json:
         print(json_library.dumps(found, ensure_ascii=False))
         return 0
-    for answer in found if isinstance(found, list) else [found]:
-        print(f"{answer['score']:.4f}  {answer['label']}")
+    for line in _lines(found):
+        print(line)
     return 0
+
+
+def _context(given: str | None) -> str:
+    """A text, or that of a file if there is one of this name."""
+    from hanmo.core.errors import ConfigError
+    from hanmo.tasks.tables import read_text_file
+
+    if given is None:
+        raise ConfigError("a question needs a text", where="--context", remedy="Give the text, or a file with it.")
+    is_file = False
+    with suppress(OSError, ValueError):  # longer than a name can be, or with signs that no name has
+        is_file = Path(given).is_file()
+    return read_text_file(Path(given)) if is_file else given
+
+
+def _lines(answer: Any) -> list[str]:
+    """An answer as people read it: objects and vectors on a line each."""
+    if isinstance(answer, dict) and "scores" in answer and "sequence" in answer:
+        return [f"{score:.4f}  {label}" for label, score in zip(answer["labels"], answer["scores"], strict=True)]
+    if isinstance(answer, dict):
+        return [_line(answer)]
+    if isinstance(answer, float):
+        return [f"{answer:.4f}"]
+    if answer and all(isinstance(item, float) for item in answer):
+        return [" ".join(f"{item:.4f}" for item in answer)]
+    return [line for item in answer for line in _lines(item)]
+
+
+def _line(answer: dict[str, Any]) -> str:
+    if "token_str" in answer:
+        return f"{answer['score']:.4f}  {answer['token_str']}  {answer['sequence']}"
+    if "answer" in answer:
+        return f"{answer['score']:.4f}  {answer['answer'] or '–'}"
+    if answer.keys() == {"score"}:
+        return f"{answer['score']:.4f}"
+    label = answer.get("label") or answer.get("entity") or answer.get("entity_group")
+    word = f"  {answer['word']}" if "word" in answer else ""
+    return f"{answer['score']:.4f}  {label}{word}"

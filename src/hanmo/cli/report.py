@@ -20,8 +20,9 @@ def report(run: Path, *, lang: Literal["en", "zh"] | None = None) -> int:
     """
     from hanmo.core.errors import ConfigError
     from hanmo.core.runs import RunFolder
-    from hanmo.evaluation.classifier_report import write_classifier_report
     from hanmo.evaluation.report import write_report
+    from hanmo.evaluation.study_report import write_study_report
+    from hanmo.evaluation.task_report import write_task_report
 
     info = RunFolder(run).read()
     if not info:
@@ -29,6 +30,7 @@ def report(run: Path, *, lang: Literal["en", "zh"] | None = None) -> int:
             "there is no run here (run.json is missing)", where=run, remedy="Give a run folder such as runs/quickstart."
         )
     recipe = info.get("recipe", {})
-    write = write_classifier_report if recipe.get("task") == "text-classification" else write_report
+    write = write_report if recipe.get("task", "pretrain") == "pretrain" else write_task_report
+    write = write_study_report if recipe.get("study") else write
     print(write(run, lang=lang or recipe.get("lang", "en")))
     return 0

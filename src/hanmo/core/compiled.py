@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
-__all__ = ["compiled"]
+__all__ = ["compiled", "is_kept"]
 
 _INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """No entrances from Python, which would double the time to compile."""
@@ -14,14 +18,15 @@ _INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _log = logging.getLogger(__name__)
 
 
-def compiled(*, fastmath: bool = False, inner: bool = False) -> Callable[[Callable[..., Any]], Any]:
+def compiled(*, fastmath: bool | set[str] = False, inner: bool = False) -> Callable[[Callable[..., Any]], Any]:
     """Decorator: compile for this processor at the first call, without the GIL, and keep the result on disk.
 
-    numba takes what is on disk for old when the file of the function has changed, not when a file has whose functions it
-    calls; where there are such, a closure over their digest is part of the key (see `word2vec_kernels`).
+    numba takes what is on disk for old when the file of the function has changed, not when another has whose functions it
+    calls: a digest of those is part of the name under which it is kept.
 
     Args:
-        fastmath: let sums be taken in any order and NaN be nothing special, so that loops use vector instructions.
+        fastmath: let sums be taken in any order and NaN be nothing special, so that loops use vector instructions; or
+            which of these liberties (numba's names).
         inner: only compiled functions call it: nothing is kept but in them.
     """
 
@@ -31,10 +36,54 @@ def compiled(*, fastmath: bool = False, inner: bool = False) -> Callable[[Callab
         options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
         if inner:
             return numba.njit(**options, **_INNER)(function)
+        name = function.__qualname__
+        function.__qualname__ = f"{name}-{_digest_of_callees(function)}"
         try:
             return numba.njit(cache=True, **options)(function)
         except RuntimeError as error:  # nowhere to write: neither beside the sources nor in the user's cache folder
-            _log.warning("%s is compiled anew in every process (%s); set NUMBA_CACHE_DIR", function.__name__, error)
+            _log.warning("%s is compiled anew in every process (%s); set NUMBA_CACHE_DIR", name, error)
             return numba.njit(**options)(function)
+        finally:
+            function.__qualname__ = name
 
     return compile_function
+
+
+def is_kept(function: Any) -> bool:
+    """Whether a compiled function is ready, or lies compiled on disk: if not, its first call takes seconds."""
+    if function.signatures:
+        return True
+    plain = function.py_func
+    pattern = f"*{plain.__name__}-{_digest_of_callees(plain)}-{plain.__code__.co_firstlineno}.*.nbi"
+    return any(Path(function.stats.cache_path or ".").glob(pattern))
+
+
+def _digest_of_callees(function: Any) -> str:
+    """Of the files of this project whose functions it calls, directly or not."""
+    files: set[str] = set()
+    seen: set[int] = set()
+    waiting = [function]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        files.add(one.__code__.co_filename)
+        for name in _names(one.__code__):
+            value = one.__globals__.get(name)
+            # a compiled function, an intrinsic, or what an intrinsic is built with
+            value = getattr(value, "py_func", None) or getattr(value, "_defn", None) or value
+            if isinstance(value, FunctionType) and value.__module__.partition(".")[0] == __name__.partition(".")[0]:
+                waiting.append(value)
+    digests = (_digest(file) for file in sorted(files - {function.__code__.co_filename}))
+    return hashlib.sha256("".join(digests).encode()).hexdigest()[:12]
+
+
+def _names(code: CodeType) -> set[str]:
+    inner = (_names(const) for const in code.co_consts if isinstance(const, CodeType))
+    return set(code.co_names).union(*inner)
+
+
+@cache
+def _digest(file: str) -> str:
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()

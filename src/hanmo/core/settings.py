@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hanmo.core.errors import ConfigError
 
-__all__ = ["Settings", "apply_overrides", "check_settings", "load_settings", "read_toml"]
+__all__ = ["Settings", "apply_overrides", "check_settings", "differs", "load_settings", "read_toml"]
 
 
 class Settings(BaseModel):
@@ -35,6 +35,11 @@ class Settings(BaseModel):
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def differs(settings: Settings, name: str) -> bool:
+    """Whether a setting is another than its default. (Which were written says less: a finished run's recipe names all.)"""
+    return getattr(settings, name) != type(settings).model_fields[name].get_default()
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Line:
     """One line of a plot."""
 
     name: str
+    """What the legend says; "" leaves it out there."""
     points: Sequence[tuple[float, float]]
     """(x, y), x rising whole numbers."""
     cls: str
@@ -189,6 +190,7 @@ def line_plot(
             cls="key",
         )
         for line, points in drawn
+        if line.name
     ]
     svg = element(
         "svg",

@@ -74,6 +74,7 @@ td.wide{width:50%;min-width:7rem}
 .hbar{display:block;height:.95rem;border-radius:0 .2rem .2rem 0;min-width:2px;background:var(--grey)}
 .ours .hbar{background:var(--seal)}
 .lean .hbar{background:var(--blue);height:.7rem}
+.strips td,.strips th{vertical-align:middle}.strips svg{display:block;width:100%;overflow:visible}
 .below{margin-top:.9rem}.soft,.chipnote{max-width:44rem}.hash{max-width:none;margin:0 0 .35rem}
 dl.facts{display:grid;grid-template-columns:minmax(7rem,auto) 1fr;gap:.3rem 1.2rem;margin:0;font-size:.92rem}
 dl.facts dt{color:var(--soft)}dl.facts dd{margin:0;overflow-wrap:anywhere;font-variant-numeric:lining-nums tabular-nums}

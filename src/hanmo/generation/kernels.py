@@ -9,29 +9,20 @@ Shapes and arrays: `layout`.
 
 from __future__ import annotations
 
-import hashlib
-import logging
-from pathlib import Path
-from typing import Any
-
-import numba
 import numpy as np
 
+from hanmo.core.compiled import compiled, is_kept
 from hanmo.generation.lanes import atomic_add, atomic_load, multiply_bytes, multiply_float, yield_processor
 from hanmo.generation.layout import CHUNK, LINE, Plan, Room, Weights
-from hanmo.generation.pointwise import FASTMATH, INNER, activate, exp, norm, split
+from hanmo.generation.pointwise import FASTMATH, activate, exp, norm, split
 
 __all__ = ["advance", "is_compiled"]
-
-njit: Any = numba.njit
-
-_log = logging.getLogger(__name__)
 
 _BLOCK = 8
 _SPINS = 4096
 
 
-@njit(**INNER)
+@compiled(inner=True)
 def _barrier(sync: np.ndarray, n_threads: int) -> None:
     if n_threads == 1:
         return
@@ -48,7 +39,7 @@ def _barrier(sync: np.ndarray, n_threads: int) -> None:
             yield_processor()
 
 
-@njit(**INNER)
+@compiled(inner=True)
 def _share(rows: int, rank: int, n_threads: int) -> tuple[int, int]:
     """Rows of one thread, in whole blocks; the last thread takes what remains."""
     blocks = rows // _BLOCK
@@ -56,7 +47,7 @@ def _share(rows: int, rank: int, n_threads: int) -> tuple[int, int]:
     return blocks * rank // n_threads * _BLOCK, high
 
 
-@njit(**INNER)
+@compiled(inner=True)
 def _project(
     w: np.ndarray,
     scale: np.ndarray,
@@ -80,7 +71,7 @@ def _project(
         multiply_float(w, bias, x, out, low, high, size, lanes, add)
 
 
-@njit(fastmath=FASTMATH, **INNER)
+@compiled(fastmath=FASTMATH, inner=True)
 def _gather(flat: np.ndarray, first: int, lanes: int, p: int, out: np.ndarray, w: Weights, position: int) -> None:
     """Copy one head of one position, turned by its angles where positions are rotary (Su et al., 2021)."""
     size = out.size
@@ -94,7 +85,7 @@ def _gather(flat: np.ndarray, first: int, lanes: int, p: int, out: np.ndarray, w
             out[k + half] = b * cos[k] + a * sin[k]
 
 
-@njit(fastmath=FASTMATH, **INNER)
+@compiled(fastmath=FASTMATH, inner=True)
 def _attend(
     plan: Plan, w: Weights, room: Room, layer: int, start: int, n: int, lanes: int, rank: int, n_threads: int
 ) -> None:
@@ -148,7 +139,7 @@ def _attend(
                     room.mixed[(head * size + k) * lanes + p] = mixed[k] / total
 
 
-@njit(**INNER)
+@compiled(inner=True)
 def _forward(
     plan: Plan, w: Weights, room: Room, start: int, n: int, lanes: int, head: bool, rank: int, n_threads: int
 ) -> None:
@@ -219,7 +210,7 @@ def _forward(
         _barrier(sync, n_threads)
 
 
-@njit(**INNER)
+@compiled(inner=True)
 def _best(room: Room, p: int, n_threads: int) -> int:
     best, value = room.best_id[0, p], room.best_value[0, p]
     for rank in range(1, n_threads):
@@ -228,73 +219,57 @@ def _best(room: Room, p: int, n_threads: int) -> int:
     return best
 
 
-def _compiled(sources: str, *, cache: bool) -> Any:
-    # numba looks only at this file to tell whether its cached code is old; a closure is part of its key.
-    @njit(nogil=True, cache=cache, no_cfunc_wrapper=True, error_model="numpy")
-    def advance(
-        plan: Plan,
-        exact: Weights,
-        draft: Weights,
-        room: Room,
-        start: int,
-        end: int,
-        n_draft: int,
-        rank: int,
-        n_threads: int,
-    ) -> int:
-        """Take tokens[start:end] into the cache and put the greedy continuation behind them; returns its length.
+@compiled()
+def advance(
+    plan: Plan,
+    exact: Weights,
+    draft: Weights,
+    room: Room,
+    start: int,
+    end: int,
+    n_draft: int,
+    rank: int,
+    n_threads: int,
+) -> int:
+    """Take tokens[start:end] into the cache and put the greedy continuation behind them; returns its length.
 
-        With `n_draft` > 0 (then end == start + 1) the draft weights guess that many tokens one after the other, the
-        exact weights check all of them in one pass, and the longest prefix that the exact weights would have chosen
-        is kept, with one exact token behind it (Leviathan et al., 2023, greedy case): the result is that of the
-        exact weights alone, which are read once instead of once a token. Guesses may lie in `tokens` already:
-        `n_draft` < 0 checks that many.
-        """
-        assert len(sources) == 64
-        tokens = room.tokens
-        guessed = abs(n_draft)
-        last = end + guessed
-        steps = max(n_draft, 0)
-        position = start
-        n = lanes = 0
-        while position < last:
-            # One call in one place: each further one would compile the whole model again.
-            drafting = steps > 0
-            n = 1 if drafting else min(CHUNK, last - position)
-            lanes = 1 if drafting else 8 if n <= 8 else CHUNK
-            place = end - 1 + guessed - steps if drafting else position
-            _forward(plan, draft if drafting else exact, room, place, n, lanes, place + n >= end, rank, n_threads)
-            if drafting:
-                if rank == 0:
-                    tokens[place + 1] = _best(room, 0, n_threads)
-                steps -= 1
-            else:
-                position += n
-            _barrier(room.sync, n_threads)
-        first = end - 1 - (position - n)
-        kept = 0
-        while kept < guessed and _best(room, first + kept, n_threads) == tokens[end + kept]:
-            kept += 1
+    With `n_draft` > 0 (then end == start + 1) the draft weights guess that many tokens one after the other, the
+    exact weights check all of them in one pass, and the longest prefix that the exact weights would have chosen
+    is kept, with one exact token behind it (Leviathan et al., 2023, greedy case): the result is that of the
+    exact weights alone, which are read once instead of once a token. Guesses may lie in `tokens` already:
+    `n_draft` < 0 checks that many.
+    """
+    tokens = room.tokens
+    guessed = abs(n_draft)
+    last = end + guessed
+    steps = max(n_draft, 0)
+    position = start
+    n = lanes = 0
+    while position < last:
+        # One call in one place: each further one would compile the whole model again.
+        drafting = steps > 0
+        n = 1 if drafting else min(CHUNK, last - position)
+        lanes = 1 if drafting else 8 if n <= 8 else CHUNK
+        place = end - 1 + guessed - steps if drafting else position
+        _forward(plan, draft if drafting else exact, room, place, n, lanes, place + n >= end, rank, n_threads)
+        if drafting:
+            if rank == 0:
+                tokens[place + 1] = _best(room, 0, n_threads)
+            steps -= 1
+        else:
+            position += n
         _barrier(room.sync, n_threads)
-        if rank == 0:
-            for i in range(kept + 1):
-                tokens[end + i] = _best(room, first + i, n_threads)
-        return kept + 1
-
-    return advance
-
-
-_SOURCES = ("kernels.py", "lanes.py", "layout.py", "pointwise.py")
-
-_digest = hashlib.sha256(b"".join(Path(__file__).with_name(name).read_bytes() for name in _SOURCES)).hexdigest()
-try:
-    advance = _compiled(_digest, cache=True)
-except RuntimeError as error:  # nowhere to write: neither beside the sources nor in the user's cache folder
-    _log.warning("the decoding kernels are compiled anew in every process (%s); set NUMBA_CACHE_DIR", error)
-    advance = _compiled(_digest, cache=False)
+    first = end - 1 - (position - n)
+    kept = 0
+    while kept < guessed and _best(room, first + kept, n_threads) == tokens[end + kept]:
+        kept += 1
+    _barrier(room.sync, n_threads)
+    if rank == 0:
+        for i in range(kept + 1):
+            tokens[end + i] = _best(room, first + i, n_threads)
+    return kept + 1
 
 
 def is_compiled() -> bool:
     """Whether the kernels are ready, or probably lie compiled on disk: if not, the first call takes seconds."""
-    line = advance.py_func.__code__.co_firstlineno
-    return bool(advance.signatures) or any(Path(advance.stats.cache_path or ".").glob(f"*advance-{line}.*.nbi"))
+    return is_kept(advance)

@@ -15,6 +15,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from hanmo.core.llvm import external, load, loop, prefetch_line, splat
+
 __all__ = ["atomic_add", "atomic_load", "multiply_bytes", "multiply_float", "yield_processor"]
 
 # An intrinsic is called with other arguments than it is written with: to type checkers it is Any.
@@ -32,60 +34,6 @@ def _dot_bits() -> int:
 _DOT_BITS = _dot_bits()
 
 
-def _loop(
-    builder: Any,
-    start: Any,
-    stop: Any,
-    step: int,
-    carried: Sequence[Any],
-    body: Callable[[Any, list[Any]], Sequence[Any]],
-) -> list[Any]:
-    """`for i in range(start, stop, step): carried = body(i, carried)`; returns the last `carried`."""
-    function = builder.function
-    before = builder.block
-    head, inside, after = (function.append_basic_block(name) for name in ("head", "inside", "after"))
-    builder.branch(head)
-    builder.position_at_end(head)
-    index = builder.phi(_I64)
-    values = [builder.phi(value.type) for value in carried]
-    index.add_incoming(start, before)
-    for phi, value in zip(values, carried, strict=True):
-        phi.add_incoming(value, before)
-    builder.cbranch(builder.icmp_signed("<", index, stop), inside, after)
-    builder.position_at_end(inside)
-    results = body(index, values)
-    index.add_incoming(builder.add(index, _I64(step)), builder.block)
-    for phi, value in zip(values, results, strict=True):
-        phi.add_incoming(value, builder.block)
-    builder.branch(head)
-    builder.position_at_end(after)
-    return values
-
-
-def _load(builder: Any, pointer: Any, index: Any, kind: Any, align: int) -> Any:
-    return builder.load(builder.bitcast(builder.gep(pointer, [index]), kind.as_pointer()), align=align)
-
-
-def _splat(builder: Any, value: Any, lanes: int) -> Any:
-    kind = ir.VectorType(value.type, lanes)
-    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, _I32(0))
-    return builder.shuffle_vector(
-        one, ir.Constant(kind, ir.Undefined), ir.Constant(ir.VectorType(_I32, lanes), [0] * lanes)
-    )
-
-
-def _external(module: Any, name: str, result: Any, arguments: Sequence[Any]) -> Any:
-    return cgutils.get_or_insert_function(module, ir.FunctionType(result, arguments), name)
-
-
-def _prefetch(builder: Any, pointer: Any, index: Any) -> None:
-    """Ask for the cache line of pointer[index]: several rows in one page escape the processor's own prefetching."""
-    bytes_ = _I8.as_pointer()
-    prefetch = _external(builder.module, "llvm.prefetch.p0", ir.VoidType(), [bytes_, _I32, _I32, _I32])
-    place = builder.bitcast(builder.gep(pointer, [index]), bytes_)
-    builder.call(prefetch, (place, _I32(0), _I32(3), _I32(1)))
-
-
 def _rows(builder: Any, low: Any, high: Any, block: int, emit: Callable[[Any, int], None]) -> None:
     """Blocks of `block` rows from `low`, what remains before `high` row by row."""
     whole = builder.add(low, builder.and_(builder.sub(high, low), _I64(-block)))
@@ -95,7 +43,7 @@ def _rows(builder: Any, low: Any, high: Any, block: int, emit: Callable[[Any, in
             emit(row, size)
             return carried
 
-        _loop(builder, start, stop, size, (), body)
+        loop(builder, start, stop, size, (), body)
 
 
 def _function(module: Any, name: str, arguments: Sequence[Any]) -> tuple[Any, bool]:
@@ -117,7 +65,7 @@ def _float_function(module: Any, lanes: int) -> Any:
     builder = ir.IRBuilder(function.append_basic_block())
     weights, bias, x, out, low, high, columns, add = function.args
     vector = ir.VectorType(_F32, lanes)
-    fmuladd = _external(module, f"llvm.fmuladd.v{lanes}f32", vector, [vector] * 3)
+    fmuladd = external(module, f"llvm.fmuladd.v{lanes}f32", vector, [vector] * 3)
     adds = builder.icmp_signed("!=", add, _I64(0))
     zero = ir.Constant(vector, [0.0] * lanes)
 
@@ -128,17 +76,17 @@ def _float_function(module: Any, lanes: int) -> Any:
         following = builder.gep(lines[-1], [columns])  # the next block of rows
         sums = []
         for r, place in zip(rows, places, strict=True):
-            old = builder.select(adds, _load(builder, out, place, vector, 4), zero)
-            sums.append(builder.fadd(old, _splat(builder, builder.load(builder.gep(bias, [r])), lanes)))
+            old = builder.select(adds, load(builder, out, place, vector, 4), zero)
+            sums.append(builder.fadd(old, splat(builder, builder.load(builder.gep(bias, [r])), lanes)))
 
         def step(k: Any, sums: list[Any]) -> list[Any]:
-            values = _load(builder, x, builder.mul(k, _I64(lanes)), vector, 4)
+            values = load(builder, x, builder.mul(k, _I64(lanes)), vector, 4)
             if block > 1:
-                _prefetch(builder, following, builder.mul(k, _I64(block)))
-            factors = [_splat(builder, builder.load(builder.gep(line, [k])), lanes) for line in lines]
+                prefetch_line(builder, following, builder.mul(k, _I64(block)))
+            factors = [splat(builder, builder.load(builder.gep(line, [k])), lanes) for line in lines]
             return [builder.call(fmuladd, (f, values, s)) for f, s in zip(factors, sums, strict=True)]
 
-        for place, total in zip(places, _loop(builder, _I64(0), columns, 1, sums, step), strict=True):
+        for place, total in zip(places, loop(builder, _I64(0), columns, 1, sums, step), strict=True):
             builder.store(total, builder.bitcast(builder.gep(out, [place]), vector.as_pointer()), align=4)
 
     _rows(builder, low, high, 8, emit)
@@ -171,21 +119,21 @@ def _byte_function(module: Any) -> Any:
         """w - 128 is the weight, (128 coarse + fine) unit the input: two byte products, exact in int32."""
         lanes = _DOT_BITS // 32
         vector = ir.VectorType(_I32, lanes)
-        dot = _external(module, f"llvm.x86.avx512.vpdpbusd.{_DOT_BITS}", vector, [vector] * 3)
-        reduce = _external(module, f"llvm.vector.reduce.add.v{lanes}i32", _I32, [vector])
+        dot = external(module, f"llvm.x86.avx512.vpdpbusd.{_DOT_BITS}", vector, [vector] * 3)
+        reduce = external(module, f"llvm.vector.reduce.add.v{lanes}i32", _I32, [vector])
         zero = ir.Constant(vector, [0] * lanes)
         rows = lines(row, block)
         following = builder.gep(rows[-1], [columns])
 
         def step(k: Any, sums: list[Any]) -> list[Any]:
-            parts = [_load(builder, part, k, vector, 1) for part in (coarse, fine)]
-            matrix = [_load(builder, line, k, vector, 1) for line in rows]
+            parts = [load(builder, part, k, vector, 1) for part in (coarse, fine)]
+            matrix = [load(builder, line, k, vector, 1) for line in rows]
             for i in range(block if block > 1 else 0):
-                _prefetch(builder, following, builder.add(builder.mul(k, _I64(block)), _I64(i * _DOT_BITS // 8)))
+                prefetch_line(builder, following, builder.add(builder.mul(k, _I64(block)), _I64(i * _DOT_BITS // 8)))
             factors = [(line, part) for part in parts for line in matrix]
             return [builder.call(dot, (s, line, part)) for s, (line, part) in zip(sums, factors, strict=True)]
 
-        sums = _loop(builder, _I64(0), columns, _DOT_BITS // 8, [zero] * (2 * block), step)
+        sums = loop(builder, _I64(0), columns, _DOT_BITS // 8, [zero] * (2 * block), step)
         for i in range(block):
             values = []
             for total, offset in ((sums[i], sum_coarse), (sums[block + i], sum_fine)):
@@ -197,20 +145,20 @@ def _byte_function(module: Any) -> Any:
     def emit_float(row: Any, block: int) -> None:
         lanes = 16
         vector, small, wide = (ir.VectorType(kind, lanes) for kind in (_F32, _I8, _I32))
-        fmuladd = _external(module, f"llvm.fmuladd.v{lanes}f32", vector, [vector] * 3)
-        reduce = _external(module, f"llvm.vector.reduce.fadd.v{lanes}f32", _F32, [_F32, vector])
+        fmuladd = external(module, f"llvm.fmuladd.v{lanes}f32", vector, [vector] * 3)
+        reduce = external(module, f"llvm.vector.reduce.fadd.v{lanes}f32", _F32, [_F32, vector])
         middle = ir.Constant(wide, [128] * lanes)
         rows = lines(row, block)
 
         def step(k: Any, sums: list[Any]) -> list[Any]:
-            values = _load(builder, x, k, vector, 4)
+            values = load(builder, x, k, vector, 4)
             results = []
             for line, total in zip(rows, sums, strict=True):
-                whole = builder.sub(builder.zext(_load(builder, line, k, small, 1), wide), middle)
+                whole = builder.sub(builder.zext(load(builder, line, k, small, 1), wide), middle)
                 results.append(builder.call(fmuladd, (builder.sitofp(whole, vector), values, total)))
             return results
 
-        sums = _loop(builder, _I64(0), columns, lanes, [ir.Constant(vector, [0.0] * lanes)] * block, step)
+        sums = loop(builder, _I64(0), columns, lanes, [ir.Constant(vector, [0.0] * lanes)] * block, step)
         for i, total in enumerate(sums):
             finish(builder.add(row, _I64(i)), builder.call(reduce, (_F32(0.0), total), fastmath=("reassoc",)))
 
@@ -296,7 +244,7 @@ def yield_processor(typing_context: Any) -> Any:
     """Let another thread run (POSIX)."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.call(_external(builder.module, "sched_yield", _I32, []), [])
+        builder.call(external(builder.module, "sched_yield", _I32, []), [])
         return context.get_dummy_value()
 
     return types.void(), build

@@ -5,20 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 
-__all__ = ["FASTMATH", "INNER", "activate", "exp", "norm", "split"]
+from hanmo.core.compiled import compiled
 
-njit: Any = numba.njit
+__all__ = ["FASTMATH", "activate", "exp", "norm", "split"]
 
 # Sums of norms may be reordered; NaN and infinity keep their meaning.
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
-# Only compiled code calls the inner functions; entrances for Python would double the time to compile them.
-INNER = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
-@njit(fastmath=FASTMATH, **INNER)
+@compiled(fastmath=FASTMATH, inner=True)
 def exp(x: Any) -> Any:
     """e**x in float32: 2**n by its bits times a Taylor series on |r| <= ln(2)/2; relative error below 1e-7."""
     x = min(max(x, np.float32(-87.0)), np.float32(88.0))
@@ -36,7 +33,7 @@ def exp(x: Any) -> Any:
     return series * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-@njit(fastmath=FASTMATH, **INNER)
+@compiled(fastmath=FASTMATH, inner=True)
 def activate(x: np.ndarray, kind: int) -> None:
     """In place; `kind` is a place in `packing._KERNEL_ACTIVATIONS`."""
     one = np.float32(1)
@@ -63,7 +60,7 @@ def activate(x: np.ndarray, kind: int) -> None:
             x[i] = x[i] / (one + exp(np.float32(-1.702) * x[i]))
 
 
-@njit(fastmath=FASTMATH, **INNER)
+@compiled(fastmath=FASTMATH, inner=True)
 def norm(x: np.ndarray, out: np.ndarray, norm: np.ndarray, n: int, lanes: int, rms: bool, eps: float) -> None:
     """LayerNorm, or RMSNorm with `rms`, of the first n of `lanes` positions; `norm` is (weight, bias)."""
     weight, bias = norm[0], norm[1]
@@ -83,7 +80,7 @@ def norm(x: np.ndarray, out: np.ndarray, norm: np.ndarray, n: int, lanes: int, r
             out[k * lanes + p] = (x[k * lanes + p] - mean) * factor * weight[k] + bias[k]
 
 
-@njit(fastmath=FASTMATH, **INNER)
+@compiled(fastmath=FASTMATH, inner=True)
 def split(x: np.ndarray, size: int, columns: int, coarse: np.ndarray, fine: np.ndarray, factors: np.ndarray) -> None:
     """x = (128 coarse + fine) unit, in 15 bits; see `multiply_bytes`."""
     top = np.float32(1e-30)

@@ -62,10 +62,14 @@ def _pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1.0, 1.0))
 
 
-def _spearman(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    from scipy.stats import rankdata
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From 1 for the lowest, ties sharing their mean rank."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (count.cumsum() - (count - 1) / 2)[place]
 
-    return _pearson(rankdata(x), rankdata(y))
+
+def _spearman(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    return _pearson(_ranks(x), _ranks(y))
 
 
 def regression_scores(predictions: Iterable[float], references: Iterable[float]) -> RegressionScores:

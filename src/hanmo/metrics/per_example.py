@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hanmo.core.errors import DataError
 from hanmo.metrics.checks import as_list, check_numbers
 
-__all__ = ["PerExample", "f1_of_sums", "mean_of"]
+__all__ = ["PerExample", "f1_of_sums", "mean_of", "ratio_of_sums"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class PerExample:
         return float(self.score(self.rows))
 
 
-def _ratio(sums: NDArray[Any]) -> NDArray[np.float64]:
+def ratio_of_sums(sums: NDArray[Any]) -> NDArray[np.float64]:
+    """The first column by the second, (R, 2) → (R,)."""
     return sums[:, 0] / sums[:, 1]
 
 
@@ -59,7 +60,7 @@ def mean_of(values: Sequence[float] | NDArray[Any], name: str = "mean") -> PerEx
         DataError: for a value that is not a finite number, or none at all.
     """
     column = check_numbers(as_list(values, name), name)
-    return PerExample(name, np.stack([column, np.ones_like(column)], axis=1), _ratio)
+    return PerExample(name, np.stack([column, np.ones_like(column)], axis=1), ratio_of_sums)
 
 
 def f1_of_sums(sums: NDArray[Any]) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 
 from hanmo.core.errors import ConfigError, DataError
 
-__all__ = ["SCHEMES", "Entity", "Scheme", "entities", "illegal_tags", "in_bioes_letters", "loose_entities"]
+__all__ = ["SCHEMES", "Entity", "Scheme", "entities", "illegal_tags", "in_bioes_letters", "loose_entities", "spell"]
 
 Scheme = Literal["IOB1", "IOB2", "BIOES", "BMES", "BILOU"]
 
@@ -139,3 +139,40 @@ def loose_entities(tags: Sequence[str], scheme: Scheme, *, where: str = "tags") 
 
     found = get_entities(_written(tags, scheme, where))
     return [Entity(kind, start, last + 1) for kind, start, last in found]
+
+
+def spell(spans: Sequence[Entity], n_words: int, scheme: Scheme) -> list[str]:
+    """Write entities as the tags of a sentence; the inverse of `entities`.
+
+    Args:
+        spans: in any order, none of which overlap.
+        n_words: words of the sentence.
+        scheme: how to write them.
+
+    Raises:
+        ConfigError: for an unknown scheme.
+        DataError: for a span that is empty, outside of the sentence, or overlaps another.
+    """
+    if scheme not in SCHEMES:
+        raise ConfigError(f"unknown scheme {scheme!r}", where="scheme", remedy=f"Choose {', '.join(SCHEMES)}.")
+    letters = {meant: letter for letter, meant in SCHEMES[scheme].items()}
+    tags, before = ["O"] * n_words, Entity("", 0, 0)
+    for span in sorted(spans, key=lambda span: span.start):
+        if not before.end <= span.start < span.end <= n_words:
+            raise DataError(
+                f"the span {span.start} to {span.end} is empty, outside of {n_words} words, or overlaps another",
+                where="spans",
+            )
+        inner = ["I"] * (span.end - span.start)
+        if scheme == "IOB1":
+            inner[0] = "B" if before.end == span.start and before.type == span.type else "I"
+        elif "S" not in letters:
+            inner[0] = "B"
+        elif len(inner) == 1:
+            inner = ["S"]
+        else:
+            inner[0], inner[-1] = "B", "E"
+        kind = "" if span.type == "_" else f"-{span.type}"
+        tags[span.start : span.end] = [letters[letter] + kind for letter in inner]
+        before = span
+    return tags

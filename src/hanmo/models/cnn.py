@@ -10,42 +10,23 @@ from torch import Tensor, nn
 
 from hanmo.models.headed import HeadedModel
 from hanmo.models.heads import Encoded, RowClassifier, TokenClassifier
-from hanmo.models.inputs import one_input, refuse_arguments
-from hanmo.models.settings import HeadSettings
+from hanmo.models.word_encoder import WordEncoder, WordEncoderConfig, word_encoder
 from hanmo.nn.convolution import TextConvolution
-from hanmo.nn.embedding import Embedding
 from hanmo.nn.init import init_normal
-from hanmo.nn.outputs import EncoderOutput
 from hanmo.nn.pooling import POOLINGS
 
-__all__ = ["SIZES", "CNNConfig", "CNNEncoder", "cnn", "cnn_encoder"]
+__all__ = ["SIZES", "CNNConfig", "cnn", "cnn_encoder"]
 
 
-class CNNConfig(HeadSettings):
+class CNNConfig(WordEncoderConfig):
     """Shape and constants of a convolutional encoder."""
 
-    vocab_size: int = Field(10_000, gt=0)
-    """Tokens that the tokenizer knows."""
-    d_embedding: int = Field(100, gt=0)
-    """Width of token vectors."""
     d_filters: int = Field(100, gt=0)
     """Filters of each width."""
     widths: tuple[int, ...] = (3, 4, 5)
     """Tokens that the filters see; none for a bag of words."""
     pool: Literal["max", "mean"] = "max"
     """How the vectors of a text become one, under a head for rows."""
-    dropout: float = Field(0.0, ge=0, lt=1)
-    """Probability of dropping an element of token vectors in training."""
-    dropout_head: float | None = Field(None, ge=0, lt=1)
-    """Probability of dropping an element before a head; `dropout` if None."""
-    init_std: float = Field(0.1, gt=0)
-    """Standard deviation of token vectors and heads at the start."""
-    bos_id: int | None = None
-    """Token that starts a text, if any."""
-    eos_id: int | tuple[int, ...] | None = None
-    """Token or tokens that end a text."""
-    pad_id: int | None = 0
-    """Token that fills up rows."""
 
     @field_validator("widths")
     @classmethod
@@ -57,7 +38,7 @@ class CNNConfig(HeadSettings):
     @property
     def d_model(self) -> int:
         """Width of the encoder's vectors."""
-        return self.d_filters * len(self.widths) or self.d_embedding
+        return self.d_filters * len(self.widths) or self.d_word
 
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -66,58 +47,10 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 
 
-class CNNEncoder(nn.Module):
-    """Vectors of tokens that have seen their neighbours. B batch, T positions, E d_embedding, D d_model."""
-
-    def __init__(self, config: CNNConfig, *, embedding: Embedding, layers: TextConvolution | None):
-        """`config`: the settings that it was built from."""
-        super().__init__()
-        self.config = config
-        self.architecture = "CNNModel"
-        self.embedding = embedding
-        self.layers = layers
-
-    @property
-    def token_weight(self) -> Tensor:
-        """Input vectors of the tokens, (V, E)."""
-        return self.embedding.token.weight
-
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        output_hidden_states: bool | None = None,
-        **refused: Any,
-    ) -> EncoderOutput:
-        """Encode a batch.
-
-        Args:
-            input_ids: (B, T) int64.
-            attention_mask: (B, T), 1 for real tokens.
-            inputs_embeds: token vectors (B, T, E) in place of ids.
-            output_hidden_states: also return token vectors and output.
-
-        Raises:
-            ConfigError: for input that cannot be used, or an argument that has no meaning here.
-        """
-        refuse_arguments(refused)
-        one_input(input_ids, inputs_embeds)
-        vectors = self.embedding(input_ids, inputs_embeds)
-        x = vectors if self.layers is None else self.layers(vectors, attention_mask)
-        return EncoderOutput(last_hidden_state=x, hidden_states=(vectors, x) if output_hidden_states else None)
-
-
-def cnn_encoder(config: CNNConfig) -> CNNEncoder:
+def cnn_encoder(config: CNNConfig) -> WordEncoder:
     """Assemble the encoder with fresh weights."""
     c = config
-    encoder = CNNEncoder(
-        c,
-        embedding=Embedding(c.vocab_size, c.d_embedding, dropout=c.dropout),
-        layers=TextConvolution(c.d_embedding, c.d_filters, c.widths) if c.widths else None,
-    )
-    init_normal(encoder.embedding, c.init_std)
-    return encoder
+    return word_encoder(c, TextConvolution(c.d_word, c.d_filters, c.widths) if c.widths else None, "CNNModel")
 
 
 def cnn(config: CNNConfig, architecture: str = "CNNForSequenceClassification") -> HeadedModel:

@@ -7,7 +7,16 @@ from pydantic import Field
 from hanmo.core.settings import Settings
 from hanmo.models.heads import ProblemType
 
-__all__ = ["DecoderHeadSettings", "HeadSettings"]
+__all__ = ["Calibration", "DecoderHeadSettings", "HeadSettings"]
+
+
+class Calibration(Settings):
+    """What was fitted on a dev set after training, and is applied to scores when the model is asked."""
+
+    temperature: float = Field(default=1.0, gt=0)
+    """Scores are divided by it (Guo et al., 2017, eq. 9)."""
+    thresholds: tuple[float, ...] = ()
+    """Of each class the probability above which it applies, where several may; a half each if there are none."""
 
 
 class HeadSettings(Settings):
@@ -17,6 +26,8 @@ class HeadSettings(Settings):
     """Names of the classes, in the order of their scores."""
     problem_type: ProblemType | None = None
     """Which loss a classifier of rows takes; by labels and their dtype if None."""
+    calibration: Calibration | None = None
+    """How scores become probabilities and decisions; no weight depends on it."""
 
     @property
     def n_labels(self) -> int:

@@ -24,8 +24,8 @@ def write_arpa(model: NgramModel, path: str | Path) -> None:
     """Write an ARPA file (`NgramModel.write_arpa`)."""
     path = Path(path)
     automaton = model.automaton
-    parents = np.zeros(len(automaton.failures), np.uint32)
-    words = np.zeros(len(automaton.failures), np.int32)
+    parents = np.zeros(len(automaton.backoffs), np.uint32)
+    words = np.zeros(len(automaton.backoffs), np.int32)
     if not name_parents(automaton.table, automaton.word_states, automaton.order_ends, parents, words):
         raise damaged()
 
@@ -60,7 +60,7 @@ def _write(model: NgramModel, parents: np.ndarray, words: np.ndarray, file: IO[b
         first = 0
         while first < len(places):
             write_lines(
-                places, first, n, automaton.table, automaton.log_backoffs, automaton.order_ends, parents, words,
+                places, first, n, automaton.table, automaton.backoffs, automaton.order_ends, parents, words,
                 model.lexicon.starts, model.lexicon.letters, out, done,
             )  # fmt: skip
             file.write(out[: done[1]].data)
@@ -71,7 +71,7 @@ def _write(model: NgramModel, parents: np.ndarray, words: np.ndarray, file: IO[b
 
 def _word_lines(model: NgramModel) -> Iterator[str]:
     automaton = model.automaton
-    backoffs = automaton.log_backoffs[automaton.word_states]
+    backoffs = automaton.backoffs[automaton.word_states, 0]
     rows = zip(
         model.words, automaton.word_logs.tolist(), backoffs.tolist(), automaton.word_states.tolist(), strict=True
     )

@@ -97,7 +97,7 @@ def write_lines(
     first: int,
     n_words: int,
     table: np.ndarray,
-    log_backoffs: np.ndarray,
+    state_backoffs: np.ndarray,
     order_ends: np.ndarray,
     parents: np.ndarray,
     words: np.ndarray,
@@ -112,6 +112,7 @@ def write_lines(
         places: of the n-grams in the table, (n,) int64.
         first: n-gram to begin with.
         n_words: their order.
+        state_backoffs: of the automaton, as `table` and `order_ends`.
         parents: as `name_parents` gives them, as `words`.
         starts: of the lexicon, as `letters`.
         out: receives the bytes.
@@ -127,7 +128,7 @@ def write_lines(
             entry, following = table[places[i + b], 0], np.int64(table[places[i + b], 1] & _LOW)
             contexts[b] = np.int64(entry >> _STATE)
             spelled[b, n_words - 1] = np.int64((entry >> _WORD) & _WORD_MASK)
-            backoffs[b] = log_backoffs[following] if _length(following, order_ends) == n_words else np.nan
+            backoffs[b] = state_backoffs[following, 0] if _length(following, order_ends) == n_words else np.nan
         for k in range(n_words - 2, -1, -1):
             for b in range(high - i):
                 spelled[b, k] = words[contexts[b]]

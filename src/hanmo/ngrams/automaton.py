@@ -40,10 +40,8 @@ class Automaton:
     """log10 p of each word alone, (V,) fp64."""
     word_states: np.ndarray
     """The state that each word leads to from the empty context, (V,) uint32."""
-    log_backoffs: np.ndarray
-    """log10 of the weight of each state, (S,) fp64."""
-    failures: np.ndarray
-    """The state of its longest suffix, (S,) uint32."""
+    backoffs: np.ndarray
+    """Of each state log10 of its weight, and the state of its longest suffix, (S, 2) fp64: they are asked for together."""
     order_ends: np.ndarray
     """How many states have no more than 0, 1, ... words, (order,) int64."""
     table: np.ndarray
@@ -86,7 +84,7 @@ def build_automaton(estimates: Iterable[Estimate], order: int, n_grams: int) -> 
     if size >= 2**32:
         raise DataError(f"a model of {n_grams:,} n-grams is too large", remedy="Prune it, or lower the order.")
     table = np.full((size + _SPARE, 2), FREE)
-    log_backoffs, failures = np.zeros(1), np.zeros(1, np.uint32)
+    backoffs = np.zeros((1, 2))
     states = np.zeros(1, np.uint32)  # the one state of 0-grams
     order_ends = [1]
     word_logs = word_states = np.zeros(0)
@@ -103,12 +101,10 @@ def build_automaton(estimates: Iterable[Estimate], order: int, n_grams: int) -> 
             end = first + int(np.count_nonzero(is_state))
             if end > MOST_STATES:
                 raise DataError("a model of so many n-grams is too large", remedy="Prune it, or lower the order.")
-            log_backoffs.resize(end, refcheck=False)
-            failures.resize(end, refcheck=False)
+            backoffs.resize((end, 2), refcheck=False)
             shorter, states = states, np.zeros(len(estimate.kept), np.uint32)
             name_states(
-                estimate.kept, is_state, estimate.suffixes, estimate.backoff, shorter, first, states, log_backoffs,
-                failures,
+                estimate.kept, is_state, estimate.suffixes, estimate.backoff, shorter, first, states, backoffs
             )  # fmt: skip
             if n < order:
                 order_ends.append(end)
@@ -121,7 +117,7 @@ def build_automaton(estimates: Iterable[Estimate], order: int, n_grams: int) -> 
             )  # fmt: skip
             del estimate, is_state, shorter  # as soon as they are entered
         _check_entered(entering)
-    arrays = (word_logs, word_states, log_backoffs, failures, np.array(order_ends), table)
+    arrays = (word_logs, word_states, backoffs, np.array(order_ends), table)
     for array in arrays:
         array.flags.writeable = False  # as where they are mapped: kernels are compiled once
     return Automaton(*arrays)

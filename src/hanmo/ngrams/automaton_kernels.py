@@ -91,8 +91,7 @@ def name_states(
     shorter: np.ndarray,
     first: int,
     states: np.ndarray,
-    log_backoffs: np.ndarray,
-    failures: np.ndarray,
+    backoffs: np.ndarray,
 ) -> None:
     """Number the states of one order and find where each n-gram leads to.
 
@@ -104,17 +103,16 @@ def name_states(
         shorter: state that each (n-1)-gram leads to, uint32.
         first: number of the first new state.
         states: receives the state that each n-gram leads to, (n,) uint32.
-        log_backoffs: receives log10 of the weight of each new state at its number, (S,) fp64.
-        failures: receives the state of its longest suffix, (S,) uint32.
-
+        backoffs: receives log10 of the weight of each new state, and the state of its longest suffix, at its number,
+            (S, 2) fp64.
     """
     for i in range(len(kept)):
         if not kept[i]:
             continue
         states[i] = shorter[suffixes[i]]
         if is_state[i]:
-            log_backoffs[first] = math.log10(backoff[i])
-            failures[first] = states[i]
+            backoffs[first, 0] = math.log10(backoff[i])
+            backoffs[first, 1] = states[i]
             states[i] = first
             first += 1
 

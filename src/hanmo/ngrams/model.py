@@ -86,9 +86,9 @@ class NgramModel:
         return character_numbers(self.lexicon)
 
     @cached_property
-    def _arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
+    def _arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
         a = self.automaton
-        return a.word_logs, a.word_states, a.log_backoffs, a.failures, a.table, a.size
+        return a.word_logs, a.word_states, a.backoffs, a.table, a.size
 
     # -- texts ---------------------------------------------------------------------------------------------------
 

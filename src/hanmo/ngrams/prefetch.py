@@ -9,12 +9,12 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from hanmo.core.llvm import prefetch_line
+
 __all__ = ["prefetch"]
 
 # An intrinsic is called with other arguments than it is written with: to type checkers it is Any.
 intrinsic: Any = numba.extending.intrinsic
-
-_I32 = ir.IntType(32)
 
 
 @intrinsic
@@ -27,10 +27,7 @@ def prefetch(context: Any, array: Any, index: Any) -> Any:
         stride = cgutils.unpack_tuple(builder, view.strides, kind.ndim)[0]
         byte = ir.IntType(8).as_pointer()
         place = builder.gep(builder.bitcast(view.data, byte), [builder.mul(arguments[1], stride)])
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32]), "llvm.prefetch.p0"
-        )
-        builder.call(function, [place, _I32(0), _I32(3), _I32(1)])  # to read, keep it, data
+        prefetch_line(builder, place, ir.IntType(64)(0))
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate

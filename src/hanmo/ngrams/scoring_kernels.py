@@ -21,7 +21,7 @@ _BYTE = np.uint64(0xFF)
 
 
 @compiled()
-def walk(state, word, word_logs, word_states, log_backoffs, failures, table, size):
+def walk(state, word, word_logs, word_states, backoffs, table, size):
     """log10 p(word | state), and the next state; one look-up after the other.
 
     Raises:
@@ -32,12 +32,12 @@ def walk(state, word, word_logs, word_states, log_backoffs, failures, table, siz
         place = find(table, size, state, word)
         if place >= 0:
             following = np.int64(table[place, 1] & _LOW)
-            if following >= len(failures):
+            if following >= len(backoffs):
                 raise ValueError
             return log_p + entry_log(table, place), following
-        log_p += log_backoffs[state]
-        lower = np.int64(failures[state])
-        if lower >= state:
+        log_p += backoffs[state, 0]
+        lower = np.int64(backoffs[state, 1])
+        if not 0 <= lower < state:
             raise ValueError
         state = lower
     return log_p + word_logs[word], np.int64(word_states[word])
@@ -49,8 +49,7 @@ def score_sentences(
     ends: np.ndarray,
     word_logs: np.ndarray,
     word_states: np.ndarray,
-    log_backoffs: np.ndarray,
-    failures: np.ndarray,
+    backoffs: np.ndarray,
     table: np.ndarray,
     size: int,
     sums: np.ndarray,
@@ -70,7 +69,7 @@ def score_sentences(
     """
     n_sentences = len(ends)
     keep = len(log_ps) > 0
-    n_states = len(failures)
+    n_states = len(backoffs)
     sentence = np.zeros(_LANES, np.int64)
     position = np.zeros(_LANES, np.int64)  # of the word that is looked up
     end = np.zeros(_LANES, np.int64)
@@ -111,17 +110,16 @@ def score_sentences(
                         break
                     p += 1
                 if following < 0:
-                    paid[lane] += log_backoffs[here]
-                    lower = np.int64(failures[here])
-                    if lower >= here:
+                    paid[lane] += backoffs[here, 0]
+                    lower = np.int64(backoffs[here, 1])
+                    if not 0 <= lower < here:
                         return False
                     state[lane] = lower
                     p = home(mix((np.uint64(lower) << _WORD) | np.uint64(known)), size)
                     place[lane] = p
                     if lower != 0:
                         prefetch(table, p)
-                        prefetch(log_backoffs, lower)
-                        prefetch(failures, lower)
+                        prefetch(backoffs, lower)
                     lane += 1
                     continue
             if following >= n_states:
@@ -156,14 +154,13 @@ def score_sentences(
             p = home(mix((np.uint64(following) << _WORD) | np.uint64(known)), size)
             place[lane] = p
             prefetch(table, p)
-            prefetch(log_backoffs, following)
-            prefetch(failures, following)
+            prefetch(backoffs, following)
             lane += 1
     return True
 
 
 @compiled()
-def distribution(state, word_logs, word_states, log_backoffs, failures, table, size, log_ps) -> None:
+def distribution(state, word_logs, word_states, backoffs, table, size, log_ps) -> None:
     """log10 p(word | state) of every word, (V,) fp64."""
     for word in range(len(word_logs)):
-        log_ps[word], _ = walk(state, word, word_logs, word_states, log_backoffs, failures, table, size)
+        log_ps[word], _ = walk(state, word, word_logs, word_states, backoffs, table, size)

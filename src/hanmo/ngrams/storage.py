@@ -21,8 +21,8 @@ __all__ = ["load_folder", "save"]
 _FORMAT = 1
 _INFO, _ARRAYS, _TOKENIZER = "ngram.json", "ngram.safetensors", "tokenizer"
 _KINDS: dict[str, tuple[Any, int]] = {
-    "table": (np.uint64, 2), "log_backoffs": (np.float64, 1), "failures": (np.uint32, 1),
-    "word_logs": (np.float64, 1), "word_states": (np.uint32, 1), "order_ends": (np.int64, 1),
+    "table": (np.uint64, 2), "backoffs": (np.float64, 2), "word_logs": (np.float64, 1),
+    "word_states": (np.uint32, 1), "order_ends": (np.int64, 1),
     "slots": (np.uint64, 1), "starts": (np.int64, 1), "letters": (np.uint8, 1),
 }  # fmt: skip
 
@@ -85,7 +85,8 @@ def _check(arrays: dict[str, np.ndarray], info: NgramInfo, path: Path) -> None:
     n_words, slots = len(arrays["word_logs"]), arrays["slots"]
     fits = (
         arrays["table"].shape[1] == 2
-        and len(arrays["failures"]) == len(arrays["log_backoffs"]) > 0
+        and arrays["backoffs"].shape[1:] == (2,)
+        and len(arrays["backoffs"]) > 0
         and len(arrays["word_states"]) == len(arrays["starts"]) - 1 == n_words == info.n_grams[0]
         and len(arrays["order_ends"]) == info.order == len(info.n_grams)
         and len(slots) > n_words
@@ -93,10 +94,10 @@ def _check(arrays: dict[str, np.ndarray], info: NgramInfo, path: Path) -> None:
         and arrays["starts"][0] == 0
         and arrays["starts"][-1] == len(arrays["letters"])
         and bool((np.diff(arrays["starts"]) >= 0).all())
-        and int(arrays["word_states"].max()) < len(arrays["failures"])
+        and int(arrays["word_states"].max()) < len(arrays["backoffs"])
         and arrays["order_ends"][0] == 1
         and bool((np.diff(arrays["order_ends"]) >= 0).all())
-        and arrays["order_ends"][-1] == len(arrays["failures"])
+        and arrays["order_ends"][-1] == len(arrays["backoffs"])
     )
     if not fits:
         raise FormatError("the arrays of this n-gram model do not fit each other", where=path, remedy="Train it again.")

@@ -27,8 +27,10 @@ class TextConvolution(nn.Module):
         self.widths = widths
         self.filters = nn.ModuleList([Linear(width * d_in, d_filters) for width in widths])
 
-    def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """(B, T, E), mask (B, T) → (B, T, D)."""
+    def forward(self, x: Tensor, attention_mask: Tensor | None = None, seen: list[Tensor] | None = None) -> Tensor:
+        """(B, T, E), mask (B, T) → (B, T, D); what it saw is added to `seen`."""
+        if seen is not None:
+            seen.append(x)
         if attention_mask is not None:
             x = x.masked_fill(~attention_mask.bool()[..., None], 0.0)
         out = []

@@ -1,128 +1,70 @@
-"""The recipe of a classifier of texts: every section, checked whole before any work starts."""
+"""The recipe of a classifier of texts."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
 from hanmo.core.settings import Settings
+from hanmo.stories.task_recipe import EncoderSection, TaskRecipe
+from hanmo.tasks.augment_settings import AugmentSettings
 from hanmo.tasks.text_classification import LossSettings
 from hanmo.tasks.text_examples import TextData
-from hanmo.training.settings import ScheduleSettings, TrainingSettings
 
-__all__ = ["ClassificationRecipe", "ClassifierSection", "TaskTraining"]
+if TYPE_CHECKING:
+    from hanmo.stories.classify import ClassificationWork
+
+__all__ = ["CalibrationSection", "ClassificationRecipe"]
 
 
-class ClassifierSection(Settings):
-    """A trained model to start from, or the shape of one that starts from nothing."""
+class CalibrationSection(Settings):
+    """What is fitted on the dev set after training, and saved with the model."""
 
-    checkpoint: str | None = None
-    """Model directory or name on the Hugging Face hub; its stack is taken, and its head starts fresh."""
-    encoder: Literal["bag", "cnn", "bilstm", "transformer"] = "cnn"
-    """Without a checkpoint: mean of word vectors, convolutions (Kim, 2014), LSTM both ways, or a small BERT."""
-    vocab_size: int = Field(default=20_000, ge=6)
-    """Most words that are known; Chinese is cut into characters."""
-    min_count: int = Field(default=2, ge=1)
-    """Words seen less often in training are unknown."""
-    lowercase: bool = True
-    """Make words of one that differ in case alone."""
-    d_embedding: int = Field(default=128, ge=1)
-    """Width of word vectors; of the whole Transformer."""
-    d_hidden: int = Field(default=128, ge=1)
-    """Filters of each width, or width of each direction of the LSTM."""
-    widths: tuple[int, ...] = (2, 3, 4)
-    """Words that convolutions see."""
-    n_layers: int = Field(default=1, ge=1)
-    """Layers of LSTM or Transformer."""
-    n_heads: int = Field(default=4, ge=1)
-    """Attention heads of the Transformer."""
-    max_len: int = Field(default=512, ge=8)
-    """Longest row of the Transformer, in tokens; longer texts become windows."""
-    dropout: float = Field(default=0.3, ge=0, lt=1)
-    """Share of elements dropped in training: of word vectors and before the head."""
-    embeddings: str | None = None
-    """Word vectors of dim d_embedding, a file or a folder of `hanmo vectors train`."""
-    freeze_embeddings: bool = False
-    """Keep the word vectors as they are."""
+    temperature: bool = False
+    """Make probabilities mean what they say, by dividing scores by one number (Guo et al., 2017, eq. 9)."""
+    thresholds: bool = False
+    """Of each class the probability above which it applies, for the highest F1; kind = "multi" only."""
 
     @model_validator(mode="after")
-    def _checkpoint_has_a_shape(self) -> ClassifierSection:
-        given = self.model_fields_set - {"checkpoint", "dropout"}
-        if self.checkpoint is not None and given:
-            raise ValueError(
-                f"{', '.join(sorted(given))} cannot be chosen with a checkpoint, whose shape is its own; leave them out"
-            )
-        if self.freeze_embeddings and self.embeddings is None:
-            raise ValueError("freeze_embeddings without embeddings would freeze random numbers; give both")
-        if self.encoder == "transformer" and self.d_embedding % self.n_heads:
-            raise ValueError(f"d_embedding = {self.d_embedding} is not a multiple of n_heads = {self.n_heads}")
+    def _something_is_asked(self) -> CalibrationSection:
+        if not (self.temperature or self.thresholds):
+            raise ValueError("nothing is asked for; set temperature or thresholds, or leave the section out")
         return self
 
 
-class TaskTraining(TrainingSettings):
-    """How a model is trained on examples. Give the length as `epochs`, `n_steps` or `minutes`."""
-
-    epochs: float | None = Field(default=None, gt=0)
-    """Times that each example is seen."""
-    lr: float = Field(default=1e-3, gt=0)
-    """Highest learning rate; about 3e-5 for a checkpoint."""
-    weight_decay: float = Field(default=0.01, ge=0)
-    """Decoupled weight decay of matrices and embeddings."""
-    beta2: float = Field(default=0.999, ge=0, lt=1)
-    """AdamW: decay of the mean of squared gradients."""
-    schedule: ScheduleSettings = ScheduleSettings(warmup_fraction=0.1, final_fraction=0.0)
-    """Learning rate over the run."""
-    patience: int | None = Field(default=3, ge=1)
-    """Stop after this many evaluations without improvement, and return to the best weights."""
-    monitor: str = "error"
-    """Entry of the evaluation that `patience` watches; lower is better."""
-    compile: Literal["auto", "on", "off"] = "off"
-    """`torch.compile`; rows of many lengths make it slow to start."""
-
-    @model_validator(mode="after")
-    def _one_length(self) -> TaskTraining:
-        if sum(length is not None for length in (self.epochs, self.n_steps, self.minutes)) != 1:
-            raise ValueError("give the length of training as one of epochs, n_steps and minutes")
-        return self
-
-    def fitted(self, n_batches: int) -> TrainingSettings:
-        """The same for the loop: epochs as steps, and an evaluation after each epoch unless told otherwise.
-
-        Args:
-            n_batches: micro-batches in an epoch.
-        """
-        per_epoch = max(1, n_batches // self.accumulate)
-        values = self.model_dump(exclude={"epochs"})
-        if self.epochs is not None:
-            values["n_steps"] = max(1, round(self.epochs * per_epoch))
-        if self.eval_every is None:
-            values["eval_every"] = per_epoch
-        return TrainingSettings.model_validate(values)
-
-
-class ClassificationRecipe(Settings):
+class ClassificationRecipe(TaskRecipe):
     """Labelled texts → model → evaluation → report."""
 
     task: Literal["text-classification"] = "text-classification"
     """What kind of story this is."""
     name: str = Field(default="classifier", pattern=r"^[\w.\-]{1,64}$")
     """Name of the run; the folder is runs/NAME unless told otherwise."""
-    seed: int = Field(default=0, ge=0)
-    """Seed of what is set aside, the initial weights, the data order and dropout."""
-    lang: Literal["en", "zh"] = "en"
-    """Language of the report."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
     data: TextData
-    model: ClassifierSection = ClassifierSection()
-    batch_size: int = Field(default=32, ge=1)
-    """Texts in a micro-batch."""
+    model: EncoderSection = EncoderSection()
     loss: LossSettings = LossSettings()
-    training: TaskTraining = TaskTraining(epochs=5)
+    augment: AugmentSettings = AugmentSettings()
+    calibration: CalibrationSection | None = None
+    """Nothing is fitted if None."""
+
+    @model_validator(mode="after")
+    def _calibration_fits_the_kind(self) -> ClassificationRecipe:
+        if self.calibration is not None:
+            if self.data.kind == "regression":
+                raise ValueError("numbers have no probabilities to calibrate; leave [calibration] out")
+            if self.calibration.thresholds and self.data.kind != "multi":
+                raise ValueError('thresholds are for kind = "multi"; of a single class the most probable is told')
+        return self
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Files and folders that it reads."""
-        paths = (self.data.train, self.data.dev, self.data.test, self.model.checkpoint, self.model.embeddings)
+        paths = (
+            self.data.train, self.data.dev, self.data.test, self.model.checkpoint, self.model.embeddings,
+            self.augment.vectors, self.augment.checkpoint,
+        )  # fmt: skip
         return tuple(path for path in paths if path is not None)
+
+    def work(self) -> ClassificationWork:
+        from hanmo.stories.classify import ClassificationWork
+
+        return ClassificationWork(self)

@@ -1,196 +1,49 @@
-"""A classifier of texts: examples → model → training → figures on the test set → report."""
+"""A classifier of texts, stage by stage."""
 
 from __future__ import annotations
 
-import json
-import shlex
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from hanmo.core.files import read_json, sha256_file, sha256_text, write_json, write_text
-from hanmo.core.progress import format_duration, say
-from hanmo.core.toml import to_toml
 from hanmo.stories.classification_recipe import ClassificationRecipe
-from hanmo.stories.story import Story, now
+from hanmo.stories.task_model import build_encoder
+from hanmo.stories.task_story import Judged, Learning, TaskWork
 
 if TYPE_CHECKING:
+    from hanmo.tasks.augment import Augmented
+    from hanmo.tasks.splits import Splits
     from hanmo.tasks.text_classifier import TextClassifier
-    from hanmo.tasks.text_examples import TextExample, TextSplits
+    from hanmo.tasks.text_examples import TextExample
     from hanmo.tokenizers.tokenizer import Tokenizer
-    from hanmo.training.result import FitResult
 
-__all__ = ["ClassificationResult", "ClassificationStory", "build_classifier", "describe_figures"]
-
-_FILES = (
-    "evaluation.json", "predictions.jsonl", "recipe.toml", "report.html",
-    "model/config.json", "model/model.safetensors", "model/tokenizer.json",
-)  # fmt: skip
-"""What a finished run has."""
+__all__ = ["ClassificationWork"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClassificationResult:
-    """Where everything is, and the figures that matter."""
-
-    run: Path
-    status: str
-    """"finished", "early_stopped" or "stopped" (a signal; the run can be resumed)."""
-    stopped_by: str | None
-    """Name of the signal, if one stopped the run."""
-    seconds: float
-    """Wall time of the whole story, all its sessions together."""
-    parameters: int
-    n_examples: int
-    """Texts to learn from."""
-    evaluation: dict[str, Any] = field(default_factory=dict)
-    """Contents of evaluation.json; empty if the run was stopped."""
-
-    @property
-    def model(self) -> Path:
-        """The model directory."""
-        return self.run / "model"
-
-    @property
-    def report(self) -> Path:
-        """The report."""
-        return self.run / "report.html"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        paths = {"run": str(self.run), "model": str(self.model), "report": str(self.report)}
-        return asdict(self) | paths
-
-    def summary(self) -> str:
-        """A few lines for a terminal: figures, files, and how to go on."""
-        if self.status == "stopped":
-            return f"Stopped. Everything so far is in {self.run}; go on with the same command and --out {self.run} --resume."
-        lines = [
-            f"Trained {self.parameters:,} parameters on {self.n_examples:,} texts, all in {format_duration(self.seconds)}."
-        ]
-        lines += [f"{split}: {describe_figures(found)}" for split, found in self.evaluation.items()]
-        model = shlex.quote(str(self.model))
-        return "\n".join(
-            [
-                *lines,
-                "",
-                f"  report   {self.report}",
-                f"  model    {self.model}",
-                f"  errors   {self.run / 'predictions.jsonl'}",
-                "",
-                "Go on with:",
-                f"  hanmo predict text-classification {model} 'a text'",
-            ]
-        )
-
-
-def describe_figures(figures: dict[str, Any]) -> str:
-    """The figures of one split on one line, with the interval where there is one."""
-    parts = []
-    for name, value in figures["scores"].items():
-        interval = figures["intervals"].get(name)
-        around = f" [{interval['low']:.4f}, {interval['high']:.4f}]" if interval else ""
-        parts.append(f"{name} {value:.4f}{around}")
-    return ", ".join(parts)
-
-
-def build_classifier(recipe: ClassificationRecipe, splits: TextSplits) -> tuple[Any, Tokenizer]:
-    """The untrained model of a recipe and its tokenizer; what is drawn is drawn with the recipe's seed."""
-    from hanmo.core.seeds import seed_everything
-    from hanmo.models.directory import read_config, read_model
-    from hanmo.models.families import FAMILIES, family_of
-    from hanmo.models.hub import find_model
-    from hanmo.tasks.text_classification import PROBLEM_TYPES
-    from hanmo.tasks.text_classifier import sequence_architecture
-    from hanmo.tokenizers.tokenizer import Tokenizer
-    from hanmo.tokenizers.words import train_words
-
-    section = recipe.model
-    seed_everything(recipe.seed)
-    head = {"labels": splits.labels, "problem_type": PROBLEM_TYPES[recipe.data.kind]}
-    if section.checkpoint is not None:
-        path = find_model(section.checkpoint)
-        name = sequence_architecture(list(family_of(read_config(path)).architectures))
-        if "dropout" in section.model_fields_set:
-            head["dropout_head"] = section.dropout
-        return read_model(path, architecture=name, changes=head), Tokenizer.load(path)
-    texts = [text for example in splits.train for text in (example.text, example.pair) if text is not None]
-    tokenizer = train_words(
-        texts, section.vocab_size, min_count=section.min_count, lowercase=section.lowercase,
-        model_max_length=section.max_len if section.encoder == "transformer" else None,
-    )  # fmt: skip
-    shape: dict[str, Any] = {"vocab_size": tokenizer.vocab_size, "pad_id": tokenizer.pad_id, "dropout": section.dropout}
-    match section.encoder:
-        case "bag":
-            kind = "hanmo-cnn"
-            shape |= {"d_embedding": section.d_embedding, "widths": (), "pool": "mean"}
-        case "cnn":
-            kind = "hanmo-cnn"
-            shape |= {"d_embedding": section.d_embedding, "d_filters": section.d_hidden, "widths": section.widths}
-        case "bilstm":
-            kind = "hanmo-bilstm"
-            shape |= {"d_embedding": section.d_embedding, "d_hidden": section.d_hidden, "n_layers": section.n_layers}
-        case "transformer":
-            kind = "bert"
-            shape |= {
-                "d_model": section.d_embedding, "n_layers": section.n_layers, "n_heads": section.n_heads,
-                "max_len": section.max_len, "dropout_attention": section.dropout,
-            }  # fmt: skip
-    family = FAMILIES[kind]
-    config = family.config.model_validate(shape | head)
-    model = family.architecture(sequence_architecture(list(family.architectures))).build(config)
-    if section.embeddings is not None:
-        from hanmo.stories.embeddings import fill_token_table, load_embeddings
-
-        vectors = load_embeddings(section.embeddings)
-        say(fill_token_table(model, tokenizer, vectors, freeze=section.freeze_embeddings, seed=recipe.seed).describe())
-    return model, tokenizer
-
-
-class ClassificationStory(Story[ClassificationRecipe, ClassificationResult]):
+class ClassificationWork(TaskWork[ClassificationRecipe, "TextClassifier"]):
     """See above."""
 
-    def tell(self) -> ClassificationResult:
-        from hanmo.tasks.text_classifier import TextClassifier
+    noun = "texts"
+    example = "text-classification {model} 'a text'"
+
+    def read(self) -> Splits[TextExample]:
         from hanmo.tasks.text_examples import read_splits
 
-        recipe = self.recipe
-        with self.timed("read"):
-            splits = read_splits(recipe.data, seed=recipe.seed)
-        sizes = {name: len(getattr(splits, name)) for name in ("train", "dev", "test")}
-        self.run.record(data={"examples": sizes, "labels": list(splits.labels), "notes": splits.notes})
-        model, tokenizer = build_classifier(recipe, splits)
-        classifier = TextClassifier(model, tokenizer)
-        parameters = sum(parameter.numel() for parameter in model.parameters())
-        self.run.record(model={"architecture": model.architecture, "parameters": parameters})
-        say(f"{parameters:,} parameters; {', '.join(f'{n:,} {name}' for name, n in sizes.items())} texts")
-        with self.timed("train"):
-            fitted = self._train(classifier, splits)
-        self.stages[-1]["seconds"] = round(fitted.seconds, 3)  # of all sessions
-        evaluation: dict[str, Any] = {}
-        if fitted.status == "stopped":
-            self.close("interrupted", None)
-        else:
-            evaluation = self._finish(classifier, splits)
-        return ClassificationResult(
-            run=self.run.path, status=fitted.status, stopped_by=fitted.stopped_by, seconds=self.seconds(),
-            parameters=parameters, n_examples=sizes["train"], evaluation=evaluation,
-        )  # fmt: skip
+        return read_splits(self.recipe.data, seed=self.recipe.seed)
 
-    def recorded(self) -> ClassificationResult | None:
-        known = self.run.read()
-        if known.get("status") != "finished" or not all((self.run.path / name).is_file() for name in _FILES):
-            return None
-        return ClassificationResult(
-            run=self.run.path, status="finished", stopped_by=None, seconds=known["seconds"],
-            parameters=known["model"]["parameters"], n_examples=known["data"]["examples"]["train"],
-            evaluation=read_json(self.run.path / "evaluation.json"),
-        )  # fmt: skip
+    def build(self, splits: Splits[TextExample]) -> TextClassifier:
+        from hanmo.tasks.text_classification import PROBLEM_TYPES
+        from hanmo.tasks.text_classifier import TextClassifier, sequence_architecture
 
-    def _train(self, classifier: TextClassifier, splits: TextSplits) -> FitResult:
+        texts = [text for example in splits.train for text in (example.text, example.pair) if text is not None]
+        head = {"labels": splits.labels, "problem_type": PROBLEM_TYPES[self.recipe.data.kind]}
+        model, tokenizer = build_encoder(
+            self.recipe.model, texts, choose=sequence_architecture, head=head, seed=self.recipe.seed
+        )
+        return TextClassifier(model, tokenizer)
+
+    def learn(self, model: TextClassifier, splits: Splits[TextExample]) -> Learning:
         from hanmo.batches.padded_rows import PaddedRows
-        from hanmo.core.devices import choose_compute, pick_device
-        from hanmo.core.settings import Settings
+        from hanmo.tasks.mixup import mixed_loss
         from hanmo.tasks.text_classification import (
             class_weights,
             classification_loss,
@@ -200,75 +53,84 @@ class ClassificationStory(Story[ClassificationRecipe, ClassificationResult]):
         )
         from hanmo.tasks.text_classifier import OVERLAP
         from hanmo.tasks.text_figures import glance
-        from hanmo.training.loop import fit
 
-        recipe, kind, tokenizer = self.recipe, self.recipe.data.kind, classifier.tokenizer
-        config = classifier.config
-        assert isinstance(config, Settings)
-        rows = encode_examples(
-            splits.train, tokenizer, splits.labels, kind, max_len=getattr(config, "max_len", None), overlap=OVERLAP
-        )
-        batches = PaddedRows(
-            rows, fills=fills_of(kind, tokenizer.pad_id or 0), batch_size=recipe.batch_size, seed=recipe.seed
-        )
+        recipe, kind, tokenizer = self.recipe, self.recipe.data.kind, model.tokenizer
+        max_len = getattr(model.config, "max_len", None)
+        copies = self._copies(splits.train, tokenizer)
+        train = splits.train if copies is None else [*splits.train, *copies.examples]
+        rows = encode_examples(train, tokenizer, splits.labels, kind, max_len=max_len, overlap=OVERLAP)
+        fills = fills_of(kind, tokenizer.pad_id or 0)
         weights = None
         if recipe.loss.class_weights == "balanced" and kind != "regression":
             weights = class_weights(targets(splits.train, splits.labels, kind), len(splits.labels))
         dev_targets = targets(splits.dev, splits.labels, kind)
         dev_texts = [example.texts for example in splits.dev]
+        loss = classification_loss(kind, recipe.loss, weights)
+        if recipe.augment.mixup != "none":
+            loss = mixed_loss(loss, recipe.augment.mixup, recipe.augment.mixup_alpha)
+        return Learning(
+            batches=PaddedRows(rows, fills=fills, batch_size=recipe.batch_size, seed=recipe.seed),
+            loss=loss,
+            watch=lambda: glance(model.scores(dev_texts), dev_targets, kind),
+            notes={} if copies is None else copies.counts,
+            shown=() if copies is None else copies.describe(),
+        )
 
-        def evaluate(model: Any) -> dict[str, float]:
-            return glance(classifier.scores(dev_texts), dev_targets, kind)
+    def _copies(self, train: Sequence[TextExample], tokenizer: Tokenizer) -> Augmented | None:
+        """Changed copies of the training examples, where the recipe asks for them."""
+        settings = self.recipe.augment
+        if not settings.operations:
+            return None
+        from hanmo.tasks.augment import augment, known_words
 
-        identity = {
-            "examples": sha256_text(json.dumps([asdict(example) for example in splits.train])),
-            "tokenizer": tokenizer.sha256,
-            "model": sha256_text(config.model_dump_json()),
-        }
-        fitted = fit(
-            classifier.model, loss=classification_loss(kind, recipe.loss, weights), batches=batches,
-            settings=recipe.training.fitted(batches.n_batches), run=self.run, evaluate=evaluate, identity=identity,
-            compute=choose_compute(pick_device(recipe.device)),
-            resume=self.resume and self.run.checkpoints.exists(),
-        )  # fmt: skip
-        known = self.run.read().get("training", {})
-        self.run.record(
-            training={
-                "n_steps": fitted.step, "n_steps_planned": fitted.n_steps, "rows": fitted.n_tokens,
-                "rows_per_s": fitted.tokens_per_s or known.get("rows_per_s", 0.0), "seconds": fitted.seconds,
-                "best_step": fitted.best_step, "epochs": fitted.step * recipe.training.accumulate / batches.n_batches,
-            }
-        )  # fmt: skip
-        return fitted
+        recipe = self.recipe
+        return augment(train, settings, seed=recipe.seed, knows=known_words(tokenizer), device=recipe.device)
 
-    def _finish(self, classifier: TextClassifier, splits: TextSplits) -> dict[str, Any]:
-        from hanmo.evaluation.classifier_report import write_classifier_report
+    def choose(self, model: TextClassifier, splits: Splits[TextExample]) -> None:
+        asked, kind = self.recipe.calibration, self.recipe.data.kind
+        if asked is None:
+            return
+        from hanmo.models.settings import Calibration
+        from hanmo.tasks.calibration import fit_temperature, fit_thresholds, softened
+        from hanmo.tasks.text_classification import targets
+
+        right = targets(splits.dev, splits.labels, kind)
+        scores = model.scores([example.texts for example in splits.dev])
+        temperature = fit_temperature(scores, right, kind) if asked.temperature else 1.0
+        thresholds = fit_thresholds(softened(scores, temperature, kind), right) if asked.thresholds else ()
+        model.calibration = Calibration(temperature=temperature, thresholds=thresholds)
+
+    def classes(self, example: TextExample) -> Iterable[str]:
+        match self.recipe.data.kind:
+            case "single":
+                return (example.label,)
+            case "multi":
+                return example.label
+            case "regression":
+                return ()
+
+    def judge(self, model: TextClassifier, splits: Splits[TextExample], name: str) -> Judged:
         from hanmo.tasks.text_figures import figures, predictions
 
+        examples: list[TextExample] = getattr(splits, name)
+        labels, kind = splits.labels, self.recipe.data.kind
+        probabilities = model.probabilities([example.texts for example in examples])
+        thresholds = model.thresholds
+        found = figures(probabilities, examples, labels, kind, seed=self.recipe.seed, thresholds=thresholds)
+        if self.recipe.calibration is not None:
+            found["scores"] |= self._calibration_errors(model, examples, labels)
+        return Judged(figures=found, records=predictions(probabilities, examples, labels, kind, thresholds=thresholds))
+
+    def _calibration_errors(
+        self, model: TextClassifier, examples: list[TextExample], labels: tuple[str, ...]
+    ) -> dict[str, float]:
+        from hanmo.tasks.calibration import calibration_error, softened
+        from hanmo.tasks.text_classification import targets
+
         kind = self.recipe.data.kind
-        evaluation: dict[str, Any] = {}
-        with self.timed("model"):
-            classifier.model.eval()
-            classifier.save(self.run.model)
-        with self.timed("evaluate"):
-            lines: list[str] = []
-            for name in ("dev", "test"):
-                examples: list[TextExample] = getattr(splits, name)
-                if not examples:
-                    continue
-                probabilities = classifier.probabilities([example.texts for example in examples])
-                evaluation[name] = figures(probabilities, examples, splits.labels, kind, seed=self.recipe.seed)
-                records = predictions(probabilities, examples, splits.labels, kind)
-                lines += [json.dumps({"split": name} | record, ensure_ascii=False) for record in records]
-            write_json(self.run.path / "evaluation.json", evaluation)
-            write_text(self.run.path / "predictions.jsonl", "\n".join(lines) + "\n")
-        write_text(self.run.path / "recipe.toml", to_toml(self.recipe.model_dump(mode="json")))
-        self.run.record(
-            status="finished", finished=now(), seconds=self.seconds(), energy=self.energy_used(),
-            hashes={
-                "tokenizer.json": classifier.tokenizer.sha256,
-                "model.safetensors": sha256_file(self.run.model / "model.safetensors"),
-            },
-        )  # fmt: skip
-        write_classifier_report(self.run.path, lang=self.recipe.lang)
-        return evaluation
+        right, scores = targets(examples, labels, kind), model.scores([example.texts for example in examples])
+        temperatures = {"ece_uncalibrated": 1.0, "ece": model.calibration.temperature}
+        return {
+            name: calibration_error(softened(scores, temperature, kind), right, kind)
+            for name, temperature in temperatures.items()
+        }

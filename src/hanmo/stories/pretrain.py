@@ -188,7 +188,7 @@ class _Pretraining(Story[PretrainRecipe, PretrainResult]):
         identity = {
             "train data": sha256_file(self.run.path / "corpus" / "train.jsonl.gz"),
             "tokenizer": tokenizer.sha256,
-            "model": sha256_text(config.model_dump_json()),
+            "model": sha256_text(config.model_dump_json(exclude={"calibration"})),
         } | self._vectors_identity()
         say(
             f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(train_ids):,} training tokens, on {compute.device}"

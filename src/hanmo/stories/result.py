@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from hanmo.core.files import read_json
 from hanmo.core.progress import format_duration
 from hanmo.core.runs import RunFolder
 
-__all__ = ["PretrainResult", "example_prompt", "recorded_result"]
+__all__ = ["PretrainResult", "StoryResult", "example_prompt", "recorded_result"]
 
 _FILES = (
     "evaluation.json", "samples.json", "recipe.toml", "report.html",
@@ -21,7 +22,7 @@ _FILES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class PretrainResult:
+class StoryResult(ABC):
     """Where everything is, and the figures that matter."""
 
     run: Path
@@ -32,14 +33,8 @@ class PretrainResult:
     seconds: float
     """Wall time of the whole story, all its sessions together."""
     parameters: int
-    n_tokens: int
-    """Tokens trained on."""
-    tokens_per_s: float
-    """Mean speed of the training steps of the last session that did any."""
     evaluation: dict[str, Any] = field(default_factory=dict)
     """Contents of evaluation.json; empty if the run was stopped."""
-    prompt: str = ""
-    """A beginning that fits the corpus, to try the model on."""
 
     @property
     def model(self) -> Path:
@@ -60,25 +55,42 @@ class PretrainResult:
         """A few lines for a terminal: figures, files, and how to go on."""
         if self.status == "stopped":
             return f"Stopped. Everything so far is in {self.run}; go on with the same command and --out {self.run} --resume."
+        return "\n".join(self.told())
+
+    @abstractmethod
+    def told(self) -> list[str]:
+        """The lines of a finished story."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainResult(StoryResult):
+    """A language model."""
+
+    n_tokens: int
+    """Tokens trained on."""
+    tokens_per_s: float
+    """Mean speed of the training steps of the last session that did any."""
+    prompt: str = ""
+    """A beginning that fits the corpus, to try the model on."""
+
+    def told(self) -> list[str]:
         heldout, baselines = self.evaluation["heldout"], self.evaluation["baselines"]
         if ngram := self.evaluation.get("ngram"):  # runs of earlier versions have none
             baselines = baselines | {f"{ngram['order']}-gram": ngram["bits_per_byte"]}
         others = ", ".join(f"{name} {value:.3f}" for name, value in baselines.items())
-        return "\n".join(
-            [
-                f"Trained {self.parameters:,} parameters on {self.n_tokens:,} tokens ({self.tokens_per_s:,.0f} tokens/s), "
-                f"all in {format_duration(self.seconds)}.",
-                f"Held-out text: {heldout['bits_per_byte']:.3f} bits per byte (for the same text: {others}).",
-                "",
-                f"  report   {self.report}",
-                f"  model    {self.model}",
-                "",
-                "Go on with:",
-                f"  hanmo generate {shlex.quote(str(self.model))} {shlex.quote(self.prompt)}",
-                f"  hanmo chat {shlex.quote(str(self.model))}",
-                "  hanmo quickstart --corpus my_folder",
-            ]
-        )
+        return [
+            f"Trained {self.parameters:,} parameters on {self.n_tokens:,} tokens ({self.tokens_per_s:,.0f} tokens/s), "
+            f"all in {format_duration(self.seconds)}.",
+            f"Held-out text: {heldout['bits_per_byte']:.3f} bits per byte (for the same text: {others}).",
+            "",
+            f"  report   {self.report}",
+            f"  model    {self.model}",
+            "",
+            "Go on with:",
+            f"  hanmo generate {shlex.quote(str(self.model))} {shlex.quote(self.prompt)}",
+            f"  hanmo chat {shlex.quote(str(self.model))}",
+            "  hanmo quickstart --corpus my_folder",
+        ]
 
 
 def recorded_result(run: RunFolder) -> PretrainResult | None:

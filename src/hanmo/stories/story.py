@@ -39,6 +39,8 @@ class Story(ABC, Generic[RecipeT, ResultT]):
 
     def __init__(self, recipe: RecipeT, run: RunFolder, resume: bool):
         self.recipe, self.run, self.resume = recipe, run, resume
+        self.home = run.path
+        """The folder that a user resumes: of a story within a story, that of the outer one."""
         self.started = time.monotonic()
         self.energy = EnergyMeter()
         self.stages: list[dict[str, Any]] = []
@@ -75,8 +77,9 @@ class Story(ABC, Generic[RecipeT, ResultT]):
                 return self.tell()
         except KeyboardInterrupt:
             self.close("interrupted", None)
-            path = self.run.path
-            say(f"Interrupted. Finished stages are in {path}; go on with the same command and --out {path} --resume.")
+            say(
+                f"Interrupted. What is done is in {self.run.path}; go on with the same command and --out {self.home} --resume."
+            )
             raise
         except Exception as error:  # one of ours or not: the record says why, and the caller sees the error itself
             if isinstance(error, OSError) and not isinstance(error, HanmoError) and error.errno in _NO_ROOM:
@@ -135,9 +138,10 @@ class Story(ABC, Generic[RecipeT, ResultT]):
 
     def _check_same_recipe(self) -> None:
         before, after = self.run.read().get("recipe") or {}, self.recipe.model_dump(mode="json")
-        if before != after:
+        # a key that an earlier version did not have and that is None says nothing new
+        if changes := _differences(before, after):
             raise ConfigError(
-                f"the recipe has changed since this run began ({'; '.join(_differences(before, after))})",
+                f"the recipe has changed since this run began ({'; '.join(changes)})",
                 where=self.run.path,
                 remedy="Resume with the same recipe and options, or start another run.",
             )

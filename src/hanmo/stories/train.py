@@ -5,26 +5,40 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+
+from pydantic import field_validator
 
 from hanmo.core.errors import ConfigError, storage_error
 from hanmo.core.files import sweep_orphans
 from hanmo.core.runs import RunFolder
 from hanmo.core.settings import Settings, apply_overrides, check_settings, load_settings, read_toml
 from hanmo.stories.classification_recipe import ClassificationRecipe
-from hanmo.stories.classify import ClassificationResult, ClassificationStory
+from hanmo.stories.grading_recipe import GradingRecipe
+from hanmo.stories.multi_task_recipe import MultiTaskRecipe
 from hanmo.stories.pretrain import pretrain
+from hanmo.stories.qa_recipe import AnsweringRecipe
 from hanmo.stories.recipe import PretrainRecipe
 from hanmo.stories.result import PretrainResult
+from hanmo.stories.similarity_recipe import SimilarityRecipe
+from hanmo.stories.study import StudyResult, StudyStory, describe_study
+from hanmo.stories.tagging_recipe import TaggingRecipe
+from hanmo.stories.task_recipe import TaskRecipe
+from hanmo.stories.task_result import TaskResult
+from hanmo.stories.task_story import TaskStory
 
 __all__ = ["Recipe", "Result", "open_run", "plan", "read_recipe", "train"]
 
-Recipe = PretrainRecipe | ClassificationRecipe
-Result = PretrainResult | ClassificationResult
+Recipe = PretrainRecipe | TaskRecipe
+Result = PretrainResult | TaskResult | StudyResult
 
-_KINDS: dict[str, type[PretrainRecipe] | type[ClassificationRecipe]] = {
+_KINDS: dict[str, type[PretrainRecipe] | type[TaskRecipe]] = {
     "pretrain": PretrainRecipe,
     "text-classification": ClassificationRecipe,
+    "token-classification": TaggingRecipe,
+    "multi-task": MultiTaskRecipe,
+    "question-answering": AnsweringRecipe,
+    "sentence-similarity": SimilarityRecipe,
+    "grading": GradingRecipe,
 }
 """By the `task` of a recipe."""
 
@@ -32,7 +46,14 @@ _KINDS: dict[str, type[PretrainRecipe] | type[ClassificationRecipe]] = {
 class _AnyTask(Settings):
     """What tells the kinds of recipes apart."""
 
-    task: Literal["pretrain", "text-classification"]
+    task: str = "pretrain"
+
+    @field_validator("task")
+    @classmethod
+    def _task_is_known(cls, task: str) -> str:
+        if task not in _KINDS:
+            raise ValueError(f"there is no task {task!r}; choose one of {', '.join(_KINDS)}")
+        return task
 
 
 def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -41,11 +62,9 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         ConfigError: names every unknown key, wrong type and impossible value with `file:line`.
     """
-    task = apply_overrides(read_toml(path), overrides).get("task", "pretrain")
-    kind = _KINDS.get(task) if isinstance(task, str) else None
-    if kind is None:
-        check_settings(_AnyTask, {"task": task}, source=path, overrides=overrides)
-        raise AssertionError(task)
+    values = apply_overrides(read_toml(path), overrides)
+    task = {"task": values["task"]} if "task" in values else {}
+    kind = _KINDS[check_settings(_AnyTask, task, source=path, overrides=overrides).task]
     return load_settings(kind, path, overrides)
 
 
@@ -75,8 +94,9 @@ def train(
     checked = read_recipe(recipe, overrides) if isinstance(recipe, (str, Path)) else recipe
     path = Path(out) if out is not None else Path("runs") / checked.name
     run = open_run(path, checked, resume=resume, overwrite=overwrite)
-    if isinstance(checked, ClassificationRecipe):
-        return ClassificationStory(checked, run, resume).carry_out(command)
+    if isinstance(checked, TaskRecipe):
+        story = TaskStory if checked.study is None else StudyStory
+        return story(checked, run, resume).carry_out(command)
     return pretrain(checked, run, resume=resume, command=command)
 
 
@@ -126,9 +146,11 @@ def _empty(path: Path) -> None:
 def plan(recipe: str | Path | Recipe, *, overrides: Sequence[str] = ()) -> str:
     """What a recipe would do: sizes, memory, and one decoded training example as the loss will see it."""
     from hanmo.core.devices import pick_device
-    from hanmo.stories.classification_plan import describe_classification
     from hanmo.stories.dry_run import describe_plan
+    from hanmo.stories.task_plan import describe_task
 
     checked = read_recipe(recipe, overrides) if isinstance(recipe, (str, Path)) else recipe
     pick_device(checked.device)
-    return describe_classification(checked) if isinstance(checked, ClassificationRecipe) else describe_plan(checked)
+    if not isinstance(checked, TaskRecipe):
+        return describe_plan(checked)
+    return "\n".join([describe_task(checked), *([] if checked.study is None else [describe_study(checked)])])

@@ -12,20 +12,43 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hanmo.core.devices import pick_device
-from hanmo.core.errors import ConfigError, FormatError, ModelError
-from hanmo.core.files import read_json
+from hanmo.core.errors import ConfigError, ModelError
 from hanmo.core.progress import say
 from hanmo.models.directory import read_model
 from hanmo.models.hub import find_model
 from hanmo.nn.pooling import POOLINGS
-from hanmo.tasks.forward import forward_by_length
-from hanmo.tokenizers.tokenizer import Tokenizer
+from hanmo.tasks.forward import forward_batches, forward_by_length
+from hanmo.tasks.loaded_model import LoadedModel
+from hanmo.tasks.sentence_modules import SentenceSettings, read_sentence_settings, write_sentence_settings
+from hanmo.tokenizers.tokenizer import Framed, Tokenizer
 
-__all__ = ["SentenceEncoder", "load_sentence_encoder"]
+__all__ = ["Overlong", "SentenceEncoder", "load_sentence_encoder", "sentence_architecture"]
+
+Overlong = Literal["error", "truncate", "windows"]
+"""What to do with a text that is too long: refuse it, cut its end, or take the mean of the vectors of its parts."""
+_OVERLAP = 64
+"""Tokens that windows of a long text share."""
 
 
-class SentenceEncoder:
+def sentence_architecture(names: Sequence[str]) -> str:
+    """The class of a family that is an encoder without a head.
+
+    Raises:
+        ConfigError: if it has none.
+    """
+    for name in names:
+        if name.endswith("Model") and not name.endswith(("LMHeadModel", "MTModel", "CLIPModel", "VisionModel")):
+            return name
+    raise ConfigError(
+        "this family has no encoder of texts", where="model",
+        remedy="Take an encoder such as BERT.",
+    )  # fmt: skip
+
+
+class SentenceEncoder(LoadedModel):
     """Texts to vectors whose products say how alike they are (Reimers & Gurevych, 2019)."""
+
+    tokenizer: Tokenizer
 
     def __init__(
         self,
@@ -35,6 +58,7 @@ class SentenceEncoder:
         pooling: str = "mean",
         normalize: bool = True,
         max_len: int | None = None,
+        where: object = None,
     ):
         """Args:
         model: any that returns `last_hidden_state`; of one with a head, the backbone is taken.
@@ -42,20 +66,26 @@ class SentenceEncoder:
         pooling: a name in `hanmo.nn.pooling.POOLINGS`.
         normalize: bring each vector to length 1.
         max_len: longest text in tokens, special ones included; what the model takes if None.
+        where: what errors name.
 
         Raises:
             ConfigError: for a pooling that there is not.
+            ModelError: if the model is no encoder, or the tokenizer is another model's.
         """
         if pooling not in POOLINGS:
             raise ConfigError(f"unknown pooling {pooling!r}", where="pooling", remedy=f"Choose: {', '.join(POOLINGS)}.")
-        self.model = getattr(model, "backbone", model).eval()
-        self.tokenizer = tokenizer
+        backbone = getattr(model, "backbone", model).eval()
+        if not hasattr(backbone, "token_weight"):
+            raise ModelError(
+                f"a {model.architecture} is no encoder of texts", where=where, remedy="Take an encoder such as BERT."
+            )
+        super().__init__(backbone, tokenizer, where=where)
         self.pooling, self.normalize = pooling, normalize
-        longest = getattr(self.model.config, "max_len", None)
+        longest = getattr(self.config, "max_len", None)
         self.max_len: int | None = longest if max_len is None else min(max_len, longest or max_len)
 
     def encode(
-        self, texts: Sequence[str], *, overlong: Literal["error", "truncate"] = "error", max_tokens: int | None = None
+        self, texts: Sequence[str], *, overlong: Overlong = "error", max_tokens: int | None = None
     ) -> np.ndarray:
         """Vectors of texts.
 
@@ -72,21 +102,92 @@ class SentenceEncoder:
         """
         if isinstance(texts, str):
             raise ConfigError("texts is one string", where="texts", remedy="Give a list of texts.")
-        weight = next(self.model.parameters())
         if not len(texts):
-            return np.zeros((0, self.model.config.d_model), dtype=np.float32)
+            return np.zeros((0, self.config.d_model), dtype=np.float32)
+        windows = self._windows(texts, overlong)
+        owners = np.repeat(np.arange(len(texts)), list(map(len, windows)))
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            found = forward_by_length(
+                [row for rows in windows for row in rows],
+                self._vectors,
+                pad_id=self.tokenizer.pad_id or 0,
+                device=next(self.model.parameters()).device,
+                max_tokens=max_tokens,
+            ).numpy()
+        finally:
+            self.model.train(was_training)
+        if len(found) == len(texts):
+            return found
+        sums = np.zeros((len(texts), found.shape[1]), dtype=np.float32)
+        np.add.at(sums, owners, found)
+        means = sums / np.bincount(owners)[:, None].astype(np.float32)
+        return _unit(means) if self.normalize else means
+
+    def token_vectors(
+        self, texts: Sequence[str], *, overlong: Literal["error", "truncate"] = "error"
+    ) -> list[np.ndarray]:
+        """Vectors of the tokens of texts, special ones included.
+
+        Args:
+            texts: any number of them.
+            overlong: as in `encode`.
+
+        Returns:
+            For each text (T, D) float32, with T its own.
+
+        Raises:
+            DataError: for a text that is too long.
+        """
+        rows = [windows[0] for windows in self._windows(texts, overlong)]
+        found: list[np.ndarray] = [np.zeros((0, 0), dtype=np.float32)] * len(rows)
+        self.model.eval()
+        for batch, hidden in forward_batches(
+            rows, self._hidden, pad_id=self.tokenizer.pad_id or 0, device=next(self.model.parameters()).device
+        ):
+            for place, row in enumerate(batch):
+                found[row] = hidden[place, : len(rows[row].ids)].numpy().copy()
+        return found
+
+    def similarity(self, first: Sequence[str], second: Sequence[str], *, overlong: Overlong = "error") -> np.ndarray:
+        """Cosine of each text of `first` with the one of `second` in the same place, (N,) float32, -1..1.
+
+        A text that stands in several places is read once.
+
+        Raises:
+            DataError: for a text that is too long.
+        """
+        places = {text: place for place, text in enumerate(dict.fromkeys([*first, *second]))}
+        vectors = _unit(self.encode(list(places), overlong=overlong))
+        one, two = ([places[text] for text in texts] for texts in (first, second))
+        return (vectors[one] * vectors[two]).sum(1)
+
+    def save(self, path: str | Path) -> None:
+        """Write a model directory that `load_sentence_encoder` and sentence-transformers read."""
+        super().save(path)
+        settings = SentenceSettings(pooling=self.pooling, normalize=self.normalize, max_len=self.max_len)
+        write_sentence_settings(Path(path), settings, d_model=self.config.d_model)
+
+    def _windows(self, texts: Sequence[str], overlong: Overlong) -> list[list[Framed]]:
+        """For each text its rows: one, but for long texts in windows."""
+        if overlong == "windows":
+            return self.tokenizer.encode_windows(texts, max_len=self.max_len, overlap=_OVERLAP)
         rows = self.tokenizer.encode_framed(texts, max_len=self.max_len, overlong=overlong)
         if cut := sum(row.truncated for row in rows):
             say(f"{cut} of {len(rows)} texts were cut to {self.max_len} tokens")
-        pad_id = self.tokenizer.pad_id or 0
-        return forward_by_length(
-            rows, self._vectors, pad_id=pad_id, device=weight.device, max_tokens=max_tokens
-        ).numpy()
+        return [[row] for row in rows]
+
+    def _hidden(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        return self.model(**inputs).last_hidden_state.float()
 
     def _vectors(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        hidden = self.model(**inputs).last_hidden_state.float()
-        pooled = POOLINGS[self.pooling](hidden, inputs.get("attention_mask"))
+        pooled = POOLINGS[self.pooling](self._hidden(inputs), inputs.get("attention_mask"))
         return F.normalize(pooled, dim=-1) if self.normalize else pooled
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
 def load_sentence_encoder(
@@ -106,53 +207,9 @@ def load_sentence_encoder(
         ModelError: if files are missing or damaged, or ask for something that is not supported.
     """
     folder = find_model(path)
-    settings = _read_modules(folder)
+    settings = read_sentence_settings(folder)
     model = read_model(folder, device=pick_device(device), dtype=dtype)
-    return SentenceEncoder(model, Tokenizer.load(folder), **settings)
-
-
-_MODES = {
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_max_tokens": "max",
-    "pooling_mode_lasttoken": "last",
-}
-
-
-def _read_modules(folder: Path) -> dict[str, Any]:
-    """Arguments of `SentenceEncoder` from modules.json and the files that it names."""
-    file = folder / "modules.json"
-    if not file.is_file():
-        return {}
-    settings: dict[str, Any] = {"normalize": False}
-    about = folder / "sentence_bert_config.json"
-    if about.is_file():
-        settings["max_len"] = _read(about, dict).get("max_seq_length")
-    for module in _read(file, list):
-        kind = str(module.get("type")).rpartition(".")[2]
-        if kind == "Pooling":
-            values = _read(folder / Path(str(module.get("path"))).name / "config.json", dict)
-            on = [name for name, value in values.items() if name.startswith("pooling_mode_") and value is True]
-            if len(on) != 1 or on[0] not in _MODES:
-                raise ModelError(
-                    f"this pooling is not supported: {', '.join(on) or 'none'}", where=file,
-                    remedy=f"Supported is one of {', '.join(_MODES)}.",
-                )  # fmt: skip
-            settings["pooling"] = _MODES[on[0]]
-        elif kind == "Normalize":
-            settings["normalize"] = True
-        elif kind != "Transformer":
-            raise ModelError(f"a part of this model is not supported: {module.get('type')!r}", where=file)
-    return settings
-
-
-def _read(file: Path, kind: type) -> Any:
-    try:
-        values = read_json(file)
-    except OSError as error:
-        raise ModelError(f"cannot read this file ({error.strerror})", where=file) from error
-    except FormatError as error:
-        raise ModelError(error.what, where=error.where, remedy="Copy or download the model again.") from error
-    if not isinstance(values, kind):
-        raise ModelError(f"not a JSON {'object' if kind is dict else 'list'}", where=file)
-    return values
+    return SentenceEncoder(
+        model, Tokenizer.load(folder), pooling=settings.pooling, normalize=settings.normalize,
+        max_len=settings.max_len, where=folder,
+    )  # fmt: skip

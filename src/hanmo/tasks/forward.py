@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 
 import torch
@@ -12,7 +12,7 @@ from hanmo.batches.by_length import batches_by_length, pad_rows
 from hanmo.core.progress import progress
 from hanmo.tokenizers.tokenizer import Framed
 
-__all__ = ["forward_by_length"]
+__all__ = ["forward_batches", "forward_by_length"]
 
 _MAX_TOKENS = {"cpu": 1024, "cuda": 32768}
 """A processor is as fast on small batches, which have less padding; an accelerator needs large ones."""
@@ -42,20 +42,38 @@ def forward_by_length(
     Returns:
         Answers in the order of `rows`, (N, ...), on the CPU.
     """
-    if max_tokens is None:
-        max_tokens = _MAX_TOKENS.get(torch.device(device).type, _MAX_TOKENS["cuda"])
     answers: list[Tensor] = []
     order: list[int] = []
+    for batch, answer in forward_batches(rows, forward, pad_id=pad_id, device=device, max_tokens=max_tokens):
+        answers.append(answer)
+        order += batch
+    whole = torch.cat(answers)
+    return torch.empty_like(whole).index_copy_(0, torch.tensor(order), whole)
+
+
+@torch.inference_mode()
+def forward_batches(
+    rows: Sequence[Framed],
+    forward: Callable[[Mapping[str, Tensor]], Tensor],
+    *,
+    pad_id: int,
+    device: torch.device | str = "cpu",
+    max_tokens: int | None = None,
+) -> Iterator[tuple[list[int], Tensor]]:
+    """`forward_by_length` batch by batch, for answers whose shape is that of their batch.
+
+    Yields:
+        Which rows, and what `forward` makes of them, on the CPU.
+    """
+    if max_tokens is None:
+        max_tokens = _MAX_TOKENS.get(torch.device(device).type, _MAX_TOKENS["cuda"])
     batches = batches_by_length([len(row.ids) for row in rows], max_tokens=max_tokens)
     with progress("Encode", len(rows), "texts") if len(rows) >= _LONG else nullcontext() as bar:
         for batch in batches:
             inputs = _inputs([rows[row] for row in batch], pad_id)
-            answers.append(forward({name: tensor.to(device) for name, tensor in inputs.items()}).cpu())
-            order += batch
+            yield batch, forward({name: tensor.to(device) for name, tensor in inputs.items()}).cpu()
             if bar is not None:
                 bar.advance(len(batch))
-    whole = torch.cat(answers)
-    return torch.empty_like(whole).index_copy_(0, torch.tensor(order), whole)
 
 
 def _inputs(rows: list[Framed], pad_id: int) -> dict[str, Tensor]:

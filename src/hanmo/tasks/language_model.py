@@ -95,7 +95,7 @@ class LanguageModel(WritingModel):
         return Score(
             ids=ids,
             tokens=[self.tokenizer.token_bytes(token).decode("utf-8", "replace") for token in ids],
-            logprobs=self._logprobs([self._start_id(), *ids], max_len, stride),
+            logprobs=self._logprobs([self.start_id(), *ids], max_len, stride),
             n_bytes=len(text.encode("utf-8")),
         )
 
@@ -103,7 +103,7 @@ class LanguageModel(WritingModel):
     def _adds_bos(self) -> bool:
         return bool(self.tokenizer.config.get("add_bos_token")) and self.tokenizer.bos_id is not None
 
-    def _start_id(self) -> int:
+    def start_id(self) -> int:
         """What stands before the first token of a text."""
         start = self.tokenizer.bos_id if self.tokenizer.bos_id is not None else self.tokenizer.eos_id
         if start is None:
@@ -116,7 +116,7 @@ class LanguageModel(WritingModel):
 
     def _prompt_ids(self, prompt: str) -> list[int]:
         ids = self.tokenizer.encode(prompt)
-        return [self._start_id(), *ids] if self._adds_bos or not ids else ids
+        return [self.start_id(), *ids] if self._adds_bos or not ids else ids
 
     def _complete(self, prompts: list[list[int]], settings: GenerationSettings) -> list[str]:
         """`settings.n` texts for each prompt; rows are drawn apart, so a text does not depend on the batch."""
@@ -156,7 +156,7 @@ class LanguageModel(WritingModel):
                 group = ends[first : first + at_once]
                 inputs = torch.stack([ids[end - length : end] for end in group]).to(device)
                 targets = torch.stack([ids[end - length + 1 : end + 1] for end in group]).to(device)
-                for row, end in zip(self._target_logprobs(inputs, targets), group, strict=True):
+                for row, end in zip(self.target_logprobs(inputs, targets), group, strict=True):
                     scored += row[length - (end - len(scored)) :].tolist()
         finally:
             self.model.train(was_training)
@@ -168,7 +168,7 @@ class LanguageModel(WritingModel):
         return scored
 
     @torch.inference_mode()
-    def _target_logprobs(self, inputs: Tensor, targets: Tensor) -> Tensor:
+    def target_logprobs(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """(B, T) ids and their successors → log-probability of each successor, (B, T) on the CPU."""
         logits = self.model(input_ids=inputs).logits.float()
         return (logits.gather(-1, targets[..., None]).squeeze(-1) - logits.logsumexp(dim=-1)).cpu()

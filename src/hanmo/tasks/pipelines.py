@@ -2,89 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from hanmo.core.errors import ConfigError, DataError, ModelError
+from hanmo.batches.images import read_image_settings
+from hanmo.core.errors import ConfigError, ModelError
+from hanmo.models.hub import find_model
+from hanmo.tasks.embeddings import SentenceEncoder
+from hanmo.tasks.fill_mask import FillMaskPipeline, MaskFiller
+from hanmo.tasks.grader import Grader, GradingPipeline
+from hanmo.tasks.image_matcher import ImageMatcher
+from hanmo.tasks.language_model import LanguageModel
 from hanmo.tasks.loaded_model import LoadedModel
 from hanmo.tasks.loading import load
+from hanmo.tasks.pipeline import Pipeline
+from hanmo.tasks.qa_pipeline import QuestionAnsweringPipeline
+from hanmo.tasks.question_answerer import QuestionAnswerer
+from hanmo.tasks.sentence_modules import read_sentence_settings
+from hanmo.tasks.sentence_pipelines import FeaturePipeline, SimilarityPipeline
+from hanmo.tasks.tag_pipeline import TagPipeline
+from hanmo.tasks.tagger import Tagger
+from hanmo.tasks.text_classification_pipeline import TextClassificationPipeline
 from hanmo.tasks.text_classifier import TextClassifier
+from hanmo.tasks.zero_shot import EntailmentGuesser, LikelihoodGuesser
+from hanmo.tasks.zero_shot_pipelines import ZeroShotImagePipeline, ZeroShotPipeline
 
-__all__ = ["PIPELINES", "Pipeline", "TextClassificationPipeline", "pipeline"]
-
-_AT_ONCE = 4096
-"""Texts of a stream that are sorted by length together."""
-_UNSET: Any = object()
-Text = str | tuple[str, str]
-
-
-class Pipeline(Protocol):
-    """What a pipeline of any task can do besides being called."""
-
-    @property
-    def answers(self) -> Callable[..., list[Any]]:
-        """Answers for several inputs, in their order."""
-        ...
-
-
-class TextClassificationPipeline:
-    """Which class a text, or a pair of texts, has. Texts are sorted by length inside; the order is kept outside."""
-
-    def __init__(self, classifier: TextClassifier):
-        self.classifier = classifier
-
-    def __call__(self, inputs: Any, *, top_k: int | None = _UNSET) -> Any:
-        """Tell classes.
-
-        Args:
-            inputs: a text; a pair as {"text": …, "text_pair": …}; a list of these; or any other iterable of them, which
-                is read as the answers are asked for.
-            top_k: how many classes of each text; all if None.
-
-        Returns:
-            Of one text `[{"label": …, "score": …}]`, of one pair the object alone, of a list a list of objects, of a
-            stream an iterator; with `top_k` given a list of objects in the place of each.
-
-        Raises:
-            DataError: for an input that is no text.
-        """
-        plain = top_k is _UNSET
-        options = {} if plain else {"top_k": top_k}
-        if isinstance(inputs, (str, Mapping)):
-            found = self.answers([_text(inputs)], **options)[0]
-            return [found] if plain and isinstance(inputs, str) else found
-        if isinstance(inputs, list):
-            return self.answers([_text(item) for item in inputs], **options)
-        if isinstance(inputs, Iterable):
-            return self._stream(iter(inputs), options)
-        raise DataError(f"a {type(inputs).__name__} is no text", where="inputs", remedy="Give a string or a list.")
-
-    def answers(self, texts: list[Text], *, top_k: int | None = _UNSET) -> list[Any]:
-        """One object for each text; with `top_k` given a list of objects."""
-        if top_k is _UNSET:
-            return [row[0] for row in self.classifier.classify(texts, top_k=1)]
-        return self.classifier.classify(texts, top_k=top_k)
-
-    def _stream(self, inputs: Iterator[Any], options: dict[str, Any]) -> Iterator[Any]:
-        while batch := [_text(item) for item in islice(inputs, _AT_ONCE)]:
-            yield from self.answers(batch, **options)
-
-
-def _text(item: Any) -> Text:
-    if isinstance(item, str):
-        return item
-    if isinstance(item, Mapping) and isinstance(item.get("text"), str):
-        pair = item.get("text_pair")
-        if pair is None:
-            return item["text"]
-        if isinstance(pair, str):
-            return item["text"], pair
-    raise DataError(
-        f"{str(item)[:60]!r} is neither a text nor a pair", where="inputs",
-        remedy='Give a string, or {"text": …, "text_pair": …}.',
-    )  # fmt: skip
+__all__ = ["PIPELINES", "pipeline"]
 
 
 def _classification(model: Any, path: object) -> Pipeline:
@@ -93,9 +37,68 @@ def _classification(model: Any, path: object) -> Pipeline:
     return TextClassificationPipeline(TextClassifier(model.model, model.tokenizer, where=path))
 
 
+def _tagging(model: Any, path: object) -> Pipeline:
+    if not isinstance(model, LoadedModel) or model.tokenizer is None:
+        raise ModelError(f"a {type(model).__name__} does not tag words", where=path)
+    return TagPipeline(Tagger(model.model, model.tokenizer, where=path))
+
+
+def _answering(model: Any, path: object) -> Pipeline:
+    if not isinstance(model, LoadedModel) or model.tokenizer is None:
+        raise ModelError(f"a {type(model).__name__} does not point at answers", where=path)
+    return QuestionAnsweringPipeline(QuestionAnswerer(model.model, model.tokenizer, where=path))
+
+
+def _sentences(model: Any, path: Any) -> SentenceEncoder:
+    if not isinstance(model, LoadedModel) or model.tokenizer is None:
+        raise ModelError(f"a {type(model).__name__} is no encoder of texts", where=path)
+    told = read_sentence_settings(find_model(path))
+    return SentenceEncoder(
+        model.model, model.tokenizer, pooling=told.pooling, normalize=told.normalize, max_len=told.max_len, where=path
+    )
+
+
+def _filling(model: Any, path: object) -> Pipeline:
+    if not isinstance(model, LoadedModel) or model.tokenizer is None:
+        raise ModelError(f"a {type(model).__name__} does not guess masked tokens", where=path)
+    return FillMaskPipeline(MaskFiller(model.model, model.tokenizer, where=path))
+
+
+def _grading(model: Any, path: object) -> Pipeline:
+    if not isinstance(model, LoadedModel) or model.tokenizer is None:
+        raise ModelError(f"a {type(model).__name__} does not grade answers", where=path)
+    return GradingPipeline(Grader(model.model, model.tokenizer, where=path))
+
+
+def _zero_shot(model: Any, path: object) -> Pipeline:
+    if isinstance(model, LanguageModel):
+        return ZeroShotPipeline(LikelihoodGuesser(model))
+    if not isinstance(model, LoadedModel) or model.tokenizer is None:
+        raise ModelError(f"a {type(model).__name__} does not tell classes of texts", where=path)
+    classifier = TextClassifier(model.model, model.tokenizer, where=path)
+    return ZeroShotPipeline(EntailmentGuesser(classifier, where=path))
+
+
+def _zero_shot_images(model: Any, path: Any) -> Pipeline:
+    if not isinstance(model, LoadedModel) or model.tokenizer is None:
+        raise ModelError(f"a {type(model).__name__} does not compare images with texts", where=path)
+    folder = find_model(path)
+    return ZeroShotImagePipeline(ImageMatcher(model.model, model.tokenizer, read_image_settings(folder), where=path))
+
+
 PIPELINES: dict[str, Callable[[Any, object], Pipeline]] = {
     "text-classification": _classification,
     "sentiment-analysis": _classification,
+    "token-classification": _tagging,
+    "ner": _tagging,
+    "pos": _tagging,
+    "question-answering": _answering,
+    "feature-extraction": lambda model, path: FeaturePipeline(_sentences(model, path)),
+    "sentence-similarity": lambda model, path: SimilarityPipeline(_sentences(model, path)),
+    "fill-mask": _filling,
+    "grading": _grading,
+    "zero-shot-classification": _zero_shot,
+    "zero-shot-image-classification": _zero_shot_images,
 }
 """Name of a task → from an opened model and its place to its pipeline."""
 

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from hanmo.core.errors import DataError, HanmoError, storage_error
 from hanmo.core.progress import progress
-from hanmo.tasks.pipelines import Pipeline
+from hanmo.tasks.pipeline import Pipeline
 from hanmo.tasks.tables import open_text_lines
 
 __all__ = ["predict_file"]
@@ -27,8 +27,8 @@ def predict_file(pipe: Pipeline, source: str | Path, out: str | Path, **options:
 
     Args:
         pipe: of any task.
-        source: .jsonl with `text` (and `text_pair`) in each object, or a text on each line; also as .gz.
-        out: .jsonl; each object of the source with `answer` beside what it had.
+        source: .jsonl with what the pipeline reads in each object, or a text on each line; also as .gz.
+        out: .jsonl; each object of the source with `answer` (`pipe.answer_key`) beside what it had.
         options: for the pipeline.
 
     Returns:
@@ -40,18 +40,14 @@ def predict_file(pipe: Pipeline, source: str | Path, out: str | Path, **options:
     """
     source, out = Path(source), Path(out)
     partial = out.with_name(f"{out.name}.partial")
-    records = _records(source)
+    records = _records(source, pipe)
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
-        done = _take_up(partial, records, source)
+        done = _take_up(partial, records, source, pipe.answer_key)
         with partial.open("ab") as file, progress("Predict", unit="texts") as bar:
             n = 0
             while batch := list(islice(records, _AT_ONCE)):
-                texts = [
-                    record["text"] if "text_pair" not in record else (record["text"], record["text_pair"])
-                    for record in batch
-                ]
-                _append(file, batch, pipe.answers(texts, **options))
+                _append(file, batch, pipe.answers([pipe.read(record) for record in batch], **options), pipe.answer_key)
                 n += len(batch)
                 bar.advance(len(batch))
         if not done + n:
@@ -64,17 +60,16 @@ def predict_file(pipe: Pipeline, source: str | Path, out: str | Path, **options:
     return n
 
 
-def _append(file: IO[bytes], batch: list[dict[str, Any]], answers: list[Any]) -> None:
+def _append(file: IO[bytes], batch: list[dict[str, Any]], answers: list[Any], key: str) -> None:
     lines = [
-        json.dumps(record | {"answer": answer}, ensure_ascii=False)
-        for record, answer in zip(batch, answers, strict=True)
+        json.dumps(record | {key: answer}, ensure_ascii=False) for record, answer in zip(batch, answers, strict=True)
     ]
     file.write(("\n".join(lines) + "\n").encode())
     file.flush()
     os.fsync(file.fileno())
 
 
-def _records(source: Path) -> Iterator[dict[str, Any]]:
+def _records(source: Path, pipe: Pipeline) -> Iterator[dict[str, Any]]:
     is_json = ".jsonl" in [suffix.lower() for suffix in source.suffixes]
     for number, line in open_text_lines(source):
         if not line.strip():
@@ -86,13 +81,21 @@ def _records(source: Path) -> Iterator[dict[str, Any]]:
                 record = json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise DataError(f"not JSON ({error})", where=where) from error
-        texts: list[Any] = [record.get(key, "") for key in ("text", "text_pair")] if isinstance(record, dict) else [""]
-        if not all(isinstance(text, str) for text in texts) or not texts[0].strip():
-            raise DataError('there is no string under "text"', where=where, remedy='Write {"text": "…"} on each line.')
+        if isinstance(record, dict) and pipe.answer_key in record:
+            raise DataError(
+                f'this object has "{pipe.answer_key}" already, which would be lost', where=where,
+                remedy="Call it otherwise.",
+            )  # fmt: skip
+        try:
+            pipe.read(record)
+        except DataError as error:
+            raise DataError(error.what, where=where, remedy=error.remedy) from error
+        if isinstance(record.get("text", " "), str) and not record.get("text", "x").strip():
+            raise DataError("an empty text", where=where, remedy="Leave this line out.")
         yield record
 
 
-def _take_up(partial: Path, records: Iterator[dict[str, Any]], source: Path) -> int:
+def _take_up(partial: Path, records: Iterator[dict[str, Any]], source: Path, key: str) -> int:
     """Pass over what an earlier call answered; cut off an answer that it did not finish."""
     if not partial.exists():
         return 0
@@ -102,7 +105,7 @@ def _take_up(partial: Path, records: Iterator[dict[str, Any]], source: Path) -> 
             if not line.endswith(b"\n"):
                 break
             record, answered = next(records, None), json.loads(line)
-            answered.pop("answer", None)
+            answered.pop(key, None)
             if record != answered:
                 raise DataError(
                     f"line {done + 1} is the answer to another text than that of {source}", where=partial,

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hanmo.core.errors import DataError
 from hanmo.core.settings import Settings
 from hanmo.tasks.text_examples import Kind, TextExample
 from hanmo.tokenizers.tokenizer import Tokenizer
@@ -54,9 +55,18 @@ def encode_examples(
     max_len: int | None,
     overlap: int,
 ) -> list[dict[str, Any]]:
-    """Rows for `hanmo.batches.padded_rows`: each text, or each window of a long one, with the label of its text."""
+    """Rows for `hanmo.batches.padded_rows`: each text, or each window of a long one, with the label of its text.
+
+    Raises:
+        DataError: for a pair of two long texts, with file and line.
+    """
     index = {name: number for number, name in enumerate(labels)}
-    windows = tokenizer.encode_windows([example.texts for example in examples], max_len=max_len, overlap=overlap)
+    try:
+        windows = tokenizer.encode_windows([example.texts for example in examples], max_len=max_len, overlap=overlap)
+    except DataError as error:
+        number = str(error.where).removeprefix("text ")
+        where = examples[int(number)].where if number.isdecimal() else error.where
+        raise DataError(error.what, where=where, remedy=error.remedy) from error
     segments = any(any(row.token_type_ids) for rows in windows for row in rows)
     found = []
     for example, rows in zip(examples, windows, strict=True):

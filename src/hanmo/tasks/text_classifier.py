@@ -10,14 +10,17 @@ import torch
 from torch import Tensor
 
 from hanmo.core.errors import ConfigError, ModelError
+from hanmo.models.settings import Calibration
 from hanmo.tasks.forward import forward_by_length
 from hanmo.tasks.loaded_model import LoadedModel
 from hanmo.tokenizers.tokenizer import Tokenizer
 
-__all__ = ["TextClassifier", "sequence_architecture"]
+__all__ = ["THRESHOLD", "TextClassifier", "sequence_architecture"]
 
 OVERLAP = 64
 """Tokens that windows of a long text share."""
+THRESHOLD = 0.5
+"""Probability above which a class applies, where several may and nothing else was fitted."""
 Texts = Sequence[str | tuple[str, str]]
 
 
@@ -70,6 +73,20 @@ class TextClassifier(LoadedModel):
             case _:
                 return "regression" if len(self.labels) == 1 else "single"
 
+    @property
+    def calibration(self) -> Calibration:
+        """What was fitted on the dev set of its training; changes nothing where there was nothing."""
+        return self.config.calibration or Calibration()
+
+    @calibration.setter
+    def calibration(self, calibration: Calibration) -> None:
+        self.model.config = self.config.model_copy(update={"calibration": calibration})
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """Probability above which each class applies, (C,), where several may."""
+        return np.array(self.calibration.thresholds or [THRESHOLD] * len(self.labels))
+
     def scores(self, texts: Texts, *, max_tokens: int | None = None) -> np.ndarray:
         """Unnormalised scores, (N, C) float32.
 
@@ -105,6 +122,8 @@ class TextClassifier(LoadedModel):
     def probabilities(self, texts: Texts, *, max_tokens: int | None = None) -> np.ndarray:
         """Of each class, (N, C) float32: rows sum to 1 where one class applies; for regression the number itself."""
         scores = torch.from_numpy(self.scores(texts, max_tokens=max_tokens))
+        if self.kind != "regression":
+            scores /= self.calibration.temperature
         match self.kind:
             case "single":
                 return scores.softmax(-1).numpy()
@@ -130,6 +149,24 @@ class TextClassifier(LoadedModel):
             order = np.argsort(-row, kind="stable")[:top_k]
             answers.append([{"label": self.labels[index], "score": float(row[index])} for index in order])
         return answers
+
+    def applying(self, texts: Texts) -> list[list[dict[str, Any]]]:
+        """For each text the classes that apply to it, as `classify` gives them: none, one or several.
+
+        Args:
+            texts: strings, or pairs of strings.
+
+        Raises:
+            ConfigError: if the model was not trained for several classes a text.
+        """
+        if self.kind != "multi":
+            raise ConfigError(
+                "this model tells one class a text", where="applying", remedy="Ask for the best ones with top_k."
+            )
+        return [
+            [answer for answer in answers if answer["score"] > self.thresholds[self.labels.index(answer["label"])]]
+            for answers in self.classify(texts, top_k=None)
+        ]
 
     def _forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         return self.model(**inputs).logits.float()

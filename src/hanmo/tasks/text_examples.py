@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import math
-import os
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from hanmo.core.errors import ConfigError, DataError
-from hanmo.core.progress import say
-from hanmo.core.settings import Settings
+from hanmo.tasks.splits import SplitData, Splits, folded, settle
 from hanmo.tasks.tables import Column, problems_error, read_table
 
-__all__ = ["Kind", "TextData", "TextExample", "TextSplits", "read_splits"]
+__all__ = ["Kind", "TextData", "TextExample", "read_splits", "text_key"]
 
 Kind = Literal["single", "multi", "regression"]
 """One class a text, any number of them, or a number."""
 
 
-class TextData(Settings):
+class TextData(SplitData):
     """Where the examples are, and which column means what."""
 
-    train: str
-    """File or folder to learn from; see `hanmo.tasks.tables.read_table` for what can be read. A path may begin with a
-    variable of the environment: $HANMO_DATA/…"""
-    dev: str | None = None
-    """To watch while training and to stop by; `dev_fraction` of `train` if None."""
-    test: str | None = None
-    """For the figures at the end."""
     text: Column = "text"
     """Column of the text: a name in the first line, or a number from 1 for a file without names."""
     pair: Column | None = None
@@ -47,26 +35,10 @@ class TextData(Settings):
     """What stands between the labels of a text, `multi` only; a list in JSON needs none."""
     names: dict[str, str] = Field(default={})
     """Readable names of labels: {"0": "negative"}. All or none."""
-    dev_fraction: float = Field(default=0.1, gt=0, lt=1)
-    """Share of `train` that is set aside where there is no `dev`."""
-    leaks: Literal["error", "drop", "keep"] = "error"
-    """What to do with training texts that are also in `dev` or `test`: refuse, leave them out of training, or go on."""
     empty: Literal["error", "drop"] = "error"
     """What to do with empty texts."""
     rare: Literal["error", "keep"] = "error"
     """What to do with classes of a single training example."""
-
-    @field_validator("train", "dev", "test")
-    @classmethod
-    def _path_is_known(cls, path: str | None) -> str | None:
-        if path is None:
-            return None
-        known = os.path.expandvars(path)
-        if unset := re.search(r"\$\{?(\w+)", known):
-            raise ValueError(f"the variable {unset[1]} is not set; set it to a folder, or write the path itself")
-        if not os.path.exists(known):
-            raise ValueError(f"{known} does not exist")
-        return known
 
     @field_validator("names")
     @classmethod
@@ -99,20 +71,7 @@ class TextExample:
         return self.text if self.pair is None else (self.text, self.pair)
 
 
-@dataclass(frozen=True, slots=True)
-class TextSplits:
-    """All examples of a task, and the classes in the order of their scores."""
-
-    train: list[TextExample]
-    dev: list[TextExample]
-    test: list[TextExample]
-    labels: tuple[str, ...]
-    """Sorted; for regression the name of the one number."""
-    notes: dict[str, int]
-    """What was left out or noticed, and how often."""
-
-
-def read_splits(data: TextData, *, seed: int) -> TextSplits:
+def read_splits(data: TextData, *, seed: int) -> Splits[TextExample]:
     """Read and check everything.
 
     Args:
@@ -129,13 +88,10 @@ def read_splits(data: TextData, *, seed: int) -> TextSplits:
     train = _read(data, data.train, notes)
     dev = _read(data, data.dev, notes) if data.dev is not None else []
     test = _read(data, data.test, notes) if data.test is not None else []
-    train = _without_leaks(train, {"dev": dev, "test": test}, data.leaks, notes)
-    if data.dev is None:
-        train, dev = _set_aside(train, data.dev_fraction, seed)
+    stratum = None if data.kind == "regression" else lambda example: example.label
+    train, dev = settle(data, train, dev, test, key=text_key, seed=seed, notes=notes, stratum=stratum)
     labels = ("score",) if data.kind == "regression" else _labels(train, {"dev": dev, "test": test}, data)
-    for note, count in sorted(notes.items()):
-        say(f"{count:,} {note}")
-    return TextSplits(train, dev, test, labels, dict(sorted(notes.items())))
+    return Splits.of(train, dev, test, labels=labels, notes=notes)
 
 
 def _read(data: TextData, path: str, notes: Counter[str]) -> list[TextExample]:
@@ -194,43 +150,9 @@ def _named(value: object, names: Mapping[str, str]) -> str:
     return names.get(label, label)
 
 
-def _key(example: TextExample) -> tuple[str, ...]:
-    texts = (example.text, example.pair or "")
-    return tuple(" ".join(unicodedata.normalize("NFKC", text).casefold().split()) for text in texts)
-
-
-def _without_leaks(
-    train: list[TextExample],
-    others: Mapping[str, Sequence[TextExample]],
-    leaks: Literal["error", "drop", "keep"],
-    notes: Counter[str],
-) -> list[TextExample]:
-    seen = {_key(example): f"{name} ({example.where})" for name, split in others.items() for example in split}
-    found = [(example, seen[key]) for example in train if (key := _key(example)) in seen]
-    if not found or leaks == "keep":
-        notes["training texts that are also in dev or test were kept"] += len(found)
-        return train
-    if leaks == "error":
-        raise problems_error(
-            f"{len(found)} training texts are also in dev or test",
-            [f"{example.where} is in {place}" for example, place in found],
-            '[data] leaks = "drop" leaves them out of training; "keep" keeps them, and the figures are then too good.',
-        )
-    notes["training texts left out because dev or test has them"] += len(found)
-    leaked = {id(example) for example, _ in found}
-    return [example for example in train if id(example) not in leaked]
-
-
-def _set_aside(train: list[TextExample], fraction: float, seed: int) -> tuple[list[TextExample], list[TextExample]]:
-    n = max(1, round(fraction * len(train)))
-    if n >= len(train):
-        raise DataError(
-            f"{len(train)} examples are too few to set some aside", where="[data] dev", remedy="Give a dev file."
-        )
-    order = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 0xDE]))).permutation(len(train))
-    aside = set(order[:n].tolist())
-    rest = [example for number, example in enumerate(train) if number not in aside]
-    return rest, [train[number] for number in sorted(aside)]
+def text_key(example: TextExample) -> tuple[str, ...]:
+    """What makes two examples the same."""
+    return tuple(folded(text) for text in (example.text, example.pair or ""))
 
 
 def _classes(label: Any) -> Iterable[str]:

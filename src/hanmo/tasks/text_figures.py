@@ -13,12 +13,10 @@ from hanmo.metrics.classification import classification_examples, classification
 from hanmo.metrics.intervals import bootstrap_interval
 from hanmo.metrics.multilabel import multilabel_examples, multilabel_scores
 from hanmo.metrics.per_example import PerExample
+from hanmo.tasks.text_classifier import THRESHOLD
 from hanmo.tasks.text_examples import Kind, TextExample
 
-__all__ = ["THRESHOLD", "figures", "glance", "predictions"]
-
-THRESHOLD = 0.5
-"""Probability from which on a class applies, where several may."""
+__all__ = ["figures", "glance", "predictions"]
 
 
 def glance(scores: np.ndarray, targets: np.ndarray, kind: Kind) -> dict[str, float]:
@@ -51,7 +49,13 @@ def glance(scores: np.ndarray, targets: np.ndarray, kind: Kind) -> dict[str, flo
 
 
 def figures(
-    probabilities: np.ndarray, examples: Sequence[TextExample], labels: tuple[str, ...], kind: Kind, *, seed: int
+    probabilities: np.ndarray,
+    examples: Sequence[TextExample],
+    labels: tuple[str, ...],
+    kind: Kind,
+    *,
+    seed: int,
+    thresholds: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """All figures of one split.
 
@@ -61,13 +65,14 @@ def figures(
         labels: names of the C classes.
         kind: of the task.
         seed: of the bootstrap.
+        thresholds: probability above which each class applies, (C,), where several may; a half if None.
 
     Returns:
         `scores` (figure → value), `intervals` (figure → 95 % bootstrap interval), and for classes `per_class` and, where
         one applies, `confusion` (rows are right, columns predicted); plain values for JSON.
     """
     found: dict[str, Any] = {"n": len(examples)}
-    told = _told(probabilities, labels, kind)
+    told = _told(probabilities, labels, kind, thresholds)
     right: list[Any] = [example.label for example in examples]
     resampled: list[PerExample]
     match kind:
@@ -103,11 +108,17 @@ def figures(
 
 
 def predictions(
-    probabilities: np.ndarray, examples: Sequence[TextExample], labels: tuple[str, ...], kind: Kind
+    probabilities: np.ndarray,
+    examples: Sequence[TextExample],
+    labels: tuple[str, ...],
+    kind: Kind,
+    *,
+    thresholds: np.ndarray | None = None,
 ) -> list[dict[str, Any]]:
     """One record for each example, plain values for JSON: the wrong ones first, those it was surest of on top."""
     records = []
-    for row, told, example in zip(probabilities, _told(probabilities, labels, kind), examples, strict=True):
+    answers = _told(probabilities, labels, kind, thresholds)
+    for row, told, example in zip(probabilities, answers, examples, strict=True):
         texts = {"text": example.text} | ({} if example.pair is None else {"pair": example.pair})
         match kind:
             case "single":
@@ -126,14 +137,12 @@ def predictions(
     return [record for *_, record in sorted(records, key=lambda record: record[:2])]
 
 
-def _told(probabilities: np.ndarray, labels: tuple[str, ...], kind: Kind) -> list[Any]:
+def _told(probabilities: np.ndarray, labels: tuple[str, ...], kind: Kind, thresholds: np.ndarray | None) -> list[Any]:
     match kind:
         case "single":
             return [labels[index] for index in probabilities.argmax(1)]
         case "multi":
-            return [
-                tuple(name for name, value in zip(labels, row, strict=True) if value > THRESHOLD)
-                for row in probabilities
-            ]
+            applies = probabilities > (THRESHOLD if thresholds is None else thresholds)
+            return [tuple(name for name, yes in zip(labels, row, strict=True) if yes) for row in applies]
         case "regression":
             return probabilities[:, 0].tolist()

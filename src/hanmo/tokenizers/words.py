@@ -23,6 +23,8 @@ def train_words(
     *,
     min_count: int = 1,
     lowercase: bool = True,
+    cut: bool = True,
+    segments: bool = True,
     model_max_length: int | None = None,
 ) -> Tokenizer:
     """Count words and keep the most frequent. The same input gives a byte-identical tokenizer.json.
@@ -35,6 +37,8 @@ def train_words(
         vocab_size: most tokens, the five special ones included.
         min_count: words seen less often are left out.
         lowercase: make words of one that differ in case alone.
+        cut: cut text as BERT does; without it words are what stands between white space (for `Tokenizer.encode_words`).
+        segments: tell the model which text of a pair a token is from; some encoders have no use for it.
         model_max_length: context of the model, in tokens, for the config of other libraries.
 
     Raises:
@@ -44,9 +48,9 @@ def train_words(
     if vocab_size <= len(_SPECIAL):
         raise ConfigError(f"vocab_size {vocab_size} leaves no room for a word", where="vocab_size")
     normalizer = normalizers.BertNormalizer(
-        clean_text=True, handle_chinese_chars=True, strip_accents=False, lowercase=lowercase
+        clean_text=True, handle_chinese_chars=cut, strip_accents=False, lowercase=lowercase
     )
-    cutter = pre_tokenizers.BertPreTokenizer()
+    cutter = pre_tokenizers.BertPreTokenizer() if cut else pre_tokenizers.WhitespaceSplit()
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(word for word, _ in cutter.pre_tokenize_str(normalizer.normalize_str(text)))
@@ -61,8 +65,11 @@ def train_words(
     coder.normalizer = normalizer
     coder.pre_tokenizer = cutter
     coder.add_special_tokens(list(_SPECIAL))
+    second = int(segments)
     coder.post_processor = processors.TemplateProcessing(
-        "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")]
+        "[CLS] $A [SEP]",
+        f"[CLS] $A [SEP] $B:{second} [SEP]:{second}",
+        [(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")],
     )
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -71,7 +78,7 @@ def train_words(
         "cls_token": "[CLS]",
         "sep_token": "[SEP]",
         "mask_token": "[MASK]",
-        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+        "model_input_names": ["input_ids", *(["token_type_ids"] if segments else []), "attention_mask"],
         "clean_up_tokenization_spaces": False,
         "model_max_length": model_max_length if model_max_length is not None else int(1e30),
     }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from hanmo.core.errors import TrainingError
 from hanmo.training.interfaces import Batches, Loss
 
 __all__ = ["Gradient", "autocast_context", "clip", "compute_gradient"]
@@ -44,6 +45,9 @@ def compute_gradient(
 
     Dividing once by the tokens of all micro-batches, not each micro-batch by its own, is what makes
     accumulation over ragged micro-batches equal to one big batch.
+
+    Raises:
+        TrainingError: if there is nothing that the loss could change.
     """
     model.zero_grad(set_to_none=True)
     total: Tensor | None = None
@@ -52,6 +56,11 @@ def compute_gradient(
         batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batches.next().items()}
         with autocast_context(device, autocast):
             loss_sum, count = loss(model, batch)
+        if not loss_sum.requires_grad:
+            raise TrainingError(
+                "the loss depends on no parameter that is trained", where="training",
+                remedy="A model without a head of its own cannot begin with its head: leave unfreeze_every out.",
+            )  # fmt: skip
         loss_sum.backward()
         total = loss_sum.detach() if total is None else total + loss_sum.detach()
         n_tokens = n_tokens + count

@@ -12,11 +12,17 @@ __all__ = ["check_identity", "run_identity"]
 
 _FREE = {"log_every", "tensorboard", "checkpoint_steps", "checkpoint_seconds", "keep_checkpoints"}
 """Settings that may change on resume, because no weight depends on them."""
+_LATER = {"layer_decay", "unfreeze_steps"}
+"""Settings that checkpoints of earlier versions do not name; None, which changes nothing, is not named either."""
 
 
 def run_identity(identity: Mapping[str, str], fingerprint: str, settings: TrainingSettings) -> dict[str, str]:
     """All that the weights depend on: the caller's hashes, the data and order of the batches, the settings."""
-    values = {key: value for key, value in settings.model_dump(mode="json").items() if key not in _FREE}
+    values = {
+        key: value
+        for key, value in settings.model_dump(mode="json").items()
+        if key not in _FREE and not (key in _LATER and value is None)
+    }
     return (
         dict(identity)
         | {"batches": fingerprint}

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-__all__ = ["Batches", "Evaluate", "Loss"]
+__all__ = ["Batches", "EpochBatches", "Evaluate", "Loss"]
 
 Loss = Callable[[nn.Module, dict[str, Tensor]], tuple[Tensor, "int | Tensor"]]
 """`loss(model, batch)`: the sum of the losses over the tokens that count, and how many those are."""
@@ -32,4 +32,13 @@ class Batches(Protocol):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go to where `state` was taken."""
+        ...
+
+
+class EpochBatches(Batches, Protocol):
+    """Batches that come round again."""
+
+    @property
+    def n_batches(self) -> int:
+        """Micro-batches in an epoch."""
         ...

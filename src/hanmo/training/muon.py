@@ -6,7 +6,7 @@ learn slowly. Muon replaces the update by the nearest semi-orthogonal matrix: al
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,7 +103,7 @@ class Muon(torch.optim.AdamW):
     """Muon for hidden matrices, AdamW for everything else, in one optimizer with one state.
 
     Args:
-        matrices: from `hidden_matrices`.
+        matrices: from `hidden_matrices`, by their distance from the head; all under None where that makes no difference.
         others: AdamW's parameter groups.
         lr: learning rate of AdamW's groups.
         muon_lr: learning rate of the matrices.
@@ -114,7 +114,7 @@ class Muon(torch.optim.AdamW):
 
     def __init__(
         self,
-        matrices: Sequence[HiddenMatrix],
+        matrices: Mapping[int | None, Sequence[HiddenMatrix]],
         others: Iterable[dict[str, Any]],
         *,
         lr: float,
@@ -125,11 +125,14 @@ class Muon(torch.optim.AdamW):
         eps: float,
         fused: bool,
     ):
-        muon = {"params": [m.weight for m in matrices], "lr": muon_lr, "weight_decay": weight_decay, "muon": True}
-        groups = [group | {"muon": False} for group in others] + ([muon] if matrices else [])
+        muon = {"lr": muon_lr, "weight_decay": weight_decay, "muon": True}
+        groups = [group | {"muon": False} for group in others]
+        for depth, several in matrices.items():
+            own = muon | {"params": [matrix.weight for matrix in several]}
+            groups.append(own if depth is None else own | {"depth": depth})
         super().__init__(groups, lr=lr, betas=betas, eps=eps, fused=fused)
         self._momentum = momentum
-        self._parts = {id(matrix.weight): matrix.parts for matrix in matrices}
+        self._parts = {id(matrix.weight): matrix.parts for several in matrices.values() for matrix in several}
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from hanmo.core.errors import FormatError
-from hanmo.training.muon import Muon, hidden_matrices
+from hanmo.training.layers import depths_below_head
+from hanmo.training.muon import HiddenMatrix, Muon, hidden_matrices
 from hanmo.training.settings import TrainingSettings
 
 __all__ = [
@@ -30,12 +31,17 @@ def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def build_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """The optimizer that `settings.optimizer` names, over the trained parameters of `model`."""
+    """The optimizer that `settings.optimizer` names, over the trained parameters of `model`.
+
+    Raises:
+        ConfigError: if the settings treat layers apart and the model has none.
+    """
     if settings.optimizer == "adamw":
         return adamw(model, settings)
     matrices = hidden_matrices(model)
+    others = _adamw_groups(model, settings, without={id(matrix.weight) for matrix in matrices})
     return Muon(
-        matrices, _adamw_groups(model, settings, without={id(matrix.weight) for matrix in matrices}),
+        _by_depth(matrices, model, settings), others,
         lr=settings.lr, muon_lr=settings.muon_lr or settings.lr, momentum=settings.muon_momentum, weight_decay=settings.weight_decay,
         betas=(settings.beta1, settings.beta2), eps=settings.eps, fused=_can_fuse(model),
     )  # fmt: skip
@@ -54,9 +60,11 @@ def adamw(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float, settings: TrainingSettings) -> None:
-    """Give every group the rate of this step; Muon's groups follow in proportion."""
+    """Give every group the rate of this step; Muon's groups, and those of deeper layers, follow in proportion."""
     for group in optimizer.param_groups:
         share = (settings.muon_lr or settings.lr) / settings.lr if group.get("muon") else 1.0
+        if settings.layer_decay is not None:
+            share *= settings.layer_decay ** group["depth"]
         group["lr"] = rate * share
 
 
@@ -64,13 +72,34 @@ def _adamw_groups(
     model: nn.Module, settings: TrainingSettings, without: Set[int] = frozenset()
 ) -> list[dict[str, Any]]:
     parameters = [parameter for parameter in trained_parameters(model).values() if id(parameter) not in without]
+    depths = _depths(model, settings)
     matrices = [parameter for parameter in parameters if parameter.dim() >= 2]
     vectors = [parameter for parameter in parameters if parameter.dim() < 2]
     return [
-        {"params": group, "weight_decay": decay}
+        {"params": chosen, "weight_decay": decay} | ({} if depth is None else {"depth": depth})
         for group, decay in ((matrices, settings.weight_decay), (vectors, 0.0))
-        if group
+        for depth in sorted({depths[id(parameter)] for parameter in group}, key=lambda depth: depth or 0)
+        if (chosen := [parameter for parameter in group if depths[id(parameter)] == depth])
     ]
+
+
+def _by_depth(
+    matrices: Iterable[HiddenMatrix], model: nn.Module, settings: TrainingSettings
+) -> dict[int | None, list[HiddenMatrix]]:
+    depths = _depths(model, settings)
+    found: dict[int | None, list[HiddenMatrix]] = {}
+    for matrix in matrices:
+        found.setdefault(depths[id(matrix.weight)], []).append(matrix)
+    return found
+
+
+def _depths(model: nn.Module, settings: TrainingSettings) -> dict[int, int | None]:
+    """By parameter: how far it is from the head, where that matters; None where all are alike."""
+    trained = trained_parameters(model)
+    if settings.layer_decay is None and settings.unfreeze_steps is None:
+        return dict.fromkeys(map(id, trained.values()))
+    depths = depths_below_head(model)
+    return {id(parameter): depths[name] for name, parameter in trained.items()}
 
 
 def _can_fuse(model: nn.Module) -> bool:

@@ -25,6 +25,7 @@ from hanmo.training.guard import Guard
 from hanmo.training.identity import check_identity, run_identity
 from hanmo.training.interfaces import Batches, Evaluate, Loss
 from hanmo.training.journal import truncate_metrics
+from hanmo.training.layers import n_released, release_layers
 from hanmo.training.optimizer import build_optimizer, load_optimizer_tensors, optimizer_tensors, set_learning_rate
 from hanmo.training.randomness import RandomState, undisturbed
 from hanmo.training.rehearsal import compile_loss, fitted_steps, rehearse, update_seconds, without_trace
@@ -130,6 +131,8 @@ class Session:
                 left = settings.minutes * 60 - (time.monotonic() - self.started)
                 state.n_steps = fitted_steps(left, seconds_per_step, evaluation_seconds, settings.eval_every)
                 state.preparation_seconds = self._elapsed()
+        if self._some_are_held(state.n_steps - 1):
+            say("Training ends before all layers are released; those that are not stay as they are (unfreeze_every).")
         self.save()
         self.run.record(training={"n_steps": state.n_steps, "compiled": state.compiled, "bf16": state.bf16})
 
@@ -166,6 +169,8 @@ class Session:
         start = time.monotonic()
         samples = {name: value for name, value in self.batches.state().items() if name != "fingerprint"}
         lr = learning_rate(settings, state.step, state.n_steps)
+        if settings.unfreeze_steps is not None:
+            release_layers(self.optimizer, n_released(settings, state.step))
         gradient = self._gradient(self.loss)
         admitted = self.guard.admits(gradient, step=state.step + 1, samples=samples)
         if admitted:
@@ -204,6 +209,8 @@ class Session:
         state.evaluated_at = state.step
         state.evaluation = {name: _finite(value) for name, value in figures.items()}
         improved = self.early_stopping.observe(figures, state.step, self.settings)
+        if self._some_are_held(state.step - 1):
+            self.early_stopping.evaluations_since = 0  # the head alone may well stand still
         self.best_is_unsaved = improved and self.settings.patience is not None
         event = {"step": state.step, "eval": state.evaluation}
         self.run.log(event)
@@ -289,6 +296,8 @@ class Session:
 
     def finish(self) -> FitResult:
         """Say how the run ended; put the best weights into the model where `patience` asks for them."""
+        if self.settings.unfreeze_steps is not None:
+            release_layers(self.optimizer, None)
         signalled = self.interrupts.signal_name is not None
         evaluation_was_cut = (
             signalled and self.evaluate_model is not None and self.state.evaluated_at != self.state.step
@@ -355,6 +364,11 @@ class Session:
         start = time.monotonic()
         self._figures()
         return time.monotonic() - start
+
+    def _some_are_held(self, step: int) -> bool:
+        """Whether a layer does not train yet at the update after `step` completed ones."""
+        released = n_released(self.settings, step)
+        return released is not None and any(group["depth"] > released for group in self.optimizer.param_groups)
 
     def _autocast(self) -> torch.dtype | None:
         return torch.bfloat16 if self.state.bf16 else None

@@ -62,6 +62,12 @@ class TrainingSettings(Settings):
     """AdamW: decay of the mean of squared gradients."""
     eps: float = Field(default=1e-8, gt=0)
     """AdamW: added to the denominator."""
+    layer_decay: float | None = Field(default=None, gt=0, le=1)
+    """What the learning rate is multiplied by for each layer further from the head (Howard & Ruder, 2018, §3.1; Clark et
+    al., 2020, appendix B): the head has all of it, embeddings least. None: the same everywhere."""
+    unfreeze_steps: int | None = Field(default=None, ge=1)
+    """Train the head alone for so many steps, then one more layer from the top after as many each (gradual unfreezing,
+    Howard & Ruder, 2018, §3.3). `patience` waits until all are trained. None: all from the first step."""
     clip_norm: float | None = Field(default=1.0, gt=0)
     """Largest global norm of the gradient of the mean loss; longer ones are scaled down to it."""
 

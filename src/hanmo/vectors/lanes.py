@@ -16,6 +16,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from hanmo.core.llvm import external, load, loop, prefetch_line, shuffle, splat
+
 __all__ = ["GROUP", "LANES", "gather_mean", "measure", "prefetch_row", "scatter_change", "update"]
 
 # An intrinsic is called with other arguments than it is written with: to type checkers it is Any.
@@ -34,34 +36,6 @@ _LINE = ir.VectorType(_F32, _WIDTH)
 _SUMS = ir.VectorType(_F32, GROUP)
 
 
-def _loop(
-    builder: Any, stop: Any, step: int, carried: Sequence[Any], body: Callable[[Any, list[Any]], Sequence[Any]]
-) -> list[Any]:
-    """`for i in range(0, stop, step): carried = body(i, carried)`; returns the last `carried`."""
-    before = builder.block
-    head, inside, after = (builder.function.append_basic_block(name) for name in ("head", "inside", "after"))
-    builder.branch(head)
-    builder.position_at_end(head)
-    index = builder.phi(_I64)
-    values = [builder.phi(value.type) for value in carried]
-    index.add_incoming(_I64(0), before)
-    for phi, value in zip(values, carried, strict=True):
-        phi.add_incoming(value, before)
-    builder.cbranch(builder.icmp_signed("<", index, stop), inside, after)
-    builder.position_at_end(inside)
-    results = body(index, values)
-    index.add_incoming(builder.add(index, _I64(step)), builder.block)
-    for phi, value in zip(values, results, strict=True):
-        phi.add_incoming(value, builder.block)
-    builder.branch(head)
-    builder.position_at_end(after)
-    return values
-
-
-def _external(module: Any, name: str, result: Any, arguments: Sequence[Any]) -> Any:
-    return cgutils.get_or_insert_function(module, ir.FunctionType(result, arguments), name)
-
-
 def _constant(kind: Any, value: float) -> Any:
     return ir.Constant(kind, [value] * kind.count)
 
@@ -71,24 +45,15 @@ def _pointer(builder: Any, floats: Any, index: Any, kind: Any) -> Any:
 
 
 def _load(builder: Any, floats: Any, index: Any, kind: Any = _LINE) -> Any:
-    return builder.load(_pointer(builder, floats, index, kind), align=4)
+    return load(builder, floats, index, kind)
 
 
 def _store(builder: Any, value: Any, floats: Any, index: Any) -> None:
     builder.store(value, _pointer(builder, floats, index, value.type), align=4)
 
 
-def _splat(builder: Any, value: Any, kind: Any) -> Any:
-    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, _I32(0))
-    return _shuffle(builder, one, one, [0] * kind.count)
-
-
-def _shuffle(builder: Any, a: Any, b: Any, lanes: Sequence[int]) -> Any:
-    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, len(lanes)), list(lanes)))
-
-
 def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    multiply_add = _external(builder.module, f"llvm.fmuladd.v{a.type.count}f32", a.type, [a.type] * 3)
+    multiply_add = external(builder.module, f"llvm.fmuladd.v{a.type.count}f32", a.type, [a.type] * 3)
     return builder.call(multiply_add, (a, b, c))
 
 
@@ -106,7 +71,7 @@ def _sums(builder: Any, lines: list[Any]) -> Any:
         first = [lane + i for lane in lanes for i in range(half)]
         second = [lane + half + i for lane in lanes for i in range(half)]
         pairs = [(lines[0], lines[0])] if len(lines) == 1 else list(zip(lines[::2], lines[1::2], strict=True))
-        lines = [builder.fadd(_shuffle(builder, a, b, first), _shuffle(builder, a, b, second)) for a, b in pairs]
+        lines = [builder.fadd(shuffle(builder, a, b, first), shuffle(builder, a, b, second)) for a, b in pairs]
         width = half
     return lines[0]
 
@@ -115,9 +80,9 @@ def _sigmoid(builder: Any, z: Any) -> Any:
     """1 / (1 + e**-z): 2**n by its bits times a Taylor series on |r| <= ln(2)/2, relative error below 1e-6."""
     kind, ints = z.type, ir.VectorType(_I32, z.type.count)
     minimum, maximum = (
-        _external(builder.module, f"llvm.{name}.v{kind.count}f32", kind, [kind, kind]) for name in ("minnum", "maxnum")
+        external(builder.module, f"llvm.{name}.v{kind.count}f32", kind, [kind, kind]) for name in ("minnum", "maxnum")
     )
-    floor = _external(builder.module, f"llvm.floor.v{kind.count}f32", kind, [kind])
+    floor = external(builder.module, f"llvm.floor.v{kind.count}f32", kind, [kind])
     x = builder.call(maximum, (builder.fsub(_constant(kind, 0.0), z), _constant(kind, -80.0)))
     x = builder.call(minimum, (x, _constant(kind, 80.0)))
     n = builder.call(floor, (_fma(builder, x, _constant(kind, 1.4426950408889634), _constant(kind, 0.5)),))
@@ -157,14 +122,14 @@ def _measure_function(module: Any, n: int) -> Any:
             line = _load(builder, row, d)
             return [_fma(builder, line, _load(builder, own, d), old) for own, old in zip(rows, sums, strict=True)]
 
-        sums = _loop(builder, dim, _WIDTH, [zero] * n, add)
+        sums = loop(builder, _I64(0), dim, _WIDTH, [zero] * n, add)
         z = _sums(builder, sums + [zero] * (GROUP - n))
         error = builder.fsub(_load(builder, labels, _I64(0), _SUMS), _sigmoid(builder, z))
         error = builder.fmul(error, _load(builder, rates, _I64(0), _SUMS))
         _store(builder, error, errors, builder.mul(c, _I64(GROUP)))
         return []
 
-    _loop(builder, n_inputs, 1, [], one_input)
+    loop(builder, _I64(0), n_inputs, 1, [], one_input)
     builder.ret_void()
     return function
 
@@ -186,19 +151,19 @@ def _update_function(module: Any, n: int) -> Any:
             changed = []
             for k, (own, change) in enumerate(zip(before, changes, strict=True)):
                 error = builder.load(builder.gep(errors, [builder.add(first, _I64(k))]))
-                error = _splat(builder, error, _LINE)
+                error = splat(builder, error, _WIDTH)
                 new = _fma(builder, error, own, new)
                 changed.append(_fma(builder, error, line, change))
             _store(builder, new, row, d)
             return changed
 
-        changes = _loop(builder, n_inputs, 1, [_constant(_LINE, 0.0)] * n, one_input)
+        changes = loop(builder, _I64(0), n_inputs, 1, [_constant(_LINE, 0.0)] * n, one_input)
         for row, change in zip(rows, changes, strict=True):
             # read again: the same row may stand twice among the outputs
             _store(builder, builder.fadd(_load(builder, row, d), change), row, d)
         return []
 
-    _loop(builder, dim, _WIDTH, [], one_line)
+    loop(builder, _I64(0), dim, _WIDTH, [], one_line)
     builder.ret_void()
     return function
 
@@ -285,19 +250,19 @@ def gather_mean(typing_context: Any, x: Any, rows: Any, n: Any, mean: Any) -> An
         dim = builder.extract_value(context.make_array(kinds[0])(context, builder, arguments[0]).shape, 1)
         matrix, numbers, out = (_data(context, builder, kinds[i], arguments[i]) for i in (0, 1, 3))
         share = builder.fdiv(_F32(1.0), builder.sitofp(arguments[2], _F32))
-        share = _splat(builder, share, _LINE)
+        share = splat(builder, share, _WIDTH)
 
         def one_line(d: Any, _: list[Any]) -> list[Any]:
             def add(c: Any, total: list[Any]) -> list[Any]:
                 return [builder.fadd(total[0], _load(builder, _row(builder, matrix, numbers, c, dim), d))]
 
-            (total,) = _loop(builder, arguments[2], 1, [_constant(_LINE, 0.0)], add)
+            (total,) = loop(builder, _I64(0), arguments[2], 1, [_constant(_LINE, 0.0)], add)
             total = builder.fmul(total, share)
             _store(builder, total, out, d)
             _store(builder, total, out, builder.add(dim, d))
             return []
 
-        _loop(builder, dim, _WIDTH, [], one_line)
+        loop(builder, _I64(0), dim, _WIDTH, [], one_line)
         return context.get_dummy_value()
 
     return types.void(x, rows, types.int64, mean), build
@@ -320,10 +285,10 @@ def scatter_change(typing_context: Any, x: Any, rows: Any, n: Any, mean: Any) ->
                 _store(builder, builder.fadd(_load(builder, row, d), change), row, d)
                 return []
 
-            _loop(builder, arguments[2], 1, [], add)
+            loop(builder, _I64(0), arguments[2], 1, [], add)
             return []
 
-        _loop(builder, dim, _WIDTH, [], one_line)
+        loop(builder, _I64(0), dim, _WIDTH, [], one_line)
         return context.get_dummy_value()
 
     return types.void(x, rows, types.int64, mean), build
@@ -337,15 +302,12 @@ def prefetch_row(typing_context: Any, x: Any, row: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
         dim = builder.extract_value(array.shape, 1)
         start = builder.gep(array.data, [builder.mul(arguments[1], dim)])
-        pointer = _I8.as_pointer()
-        prefetch = _external(builder.module, "llvm.prefetch.p0", ir.VoidType(), [pointer, _I32, _I32, _I32])
 
         def ask(d: Any, _: list[Any]) -> list[Any]:
-            place = builder.bitcast(builder.gep(start, [d]), pointer)
-            builder.call(prefetch, (place, _I32(0), _I32(3), _I32(1)))
+            prefetch_line(builder, start, d)
             return []
 
-        _loop(builder, dim, LANES, [], ask)
+        loop(builder, _I64(0), dim, LANES, [], ask)
         return context.get_dummy_value()
 
     return types.void(x, types.int64), build

@@ -6,6 +6,7 @@ The matrix is walked through in blocks, so that a query over 400,000 words needs
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -20,6 +21,7 @@ __all__ = [
     "analogy",
     "associate",
     "neighbours",
+    "neighbours_of_words",
     "odd_one_out",
     "similarity",
     "unit_vectors",
@@ -98,6 +100,25 @@ def neighbours(
     else:
         unit, known = _unit(np.asarray(query, np.float32), vectors.dim)[None], [[]]
     return _answers(vectors, lambda rows: unit @ rows.T, known, n, within)[0]
+
+
+def neighbours_of_words(vectors: WordVectors, words: Sequence[str], n: int = 10) -> list[list[Neighbour]]:
+    """`neighbours` of each of many words, in fewer walks through the matrix.
+
+    Raises:
+        ConfigError: for a number of neighbours that cannot be.
+        DataError: if words have no vector; names them.
+    """
+    found: list[list[Neighbour]] = []
+    for start in range(0, len(words), _QUERIES):
+        part = words[start : start + _QUERIES]
+        cosines = partial(_cosines, unit_vectors(vectors, part))
+        found += _answers(vectors, cosines, [_rows_of(vectors, (word,)) for word in part], n, None)
+    return found
+
+
+def _cosines(units: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return units @ rows.T
 
 
 def _rows_of(vectors: WordVectors, words: Sequence[str]) -> list[int]:

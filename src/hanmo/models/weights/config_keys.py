@@ -94,6 +94,8 @@ class ConfigKeys:
                     problems.append(f"{key} = {value!r} (not an object)")
                 else:
                     ours[name] = table.read(value or {}, Path(f"{where}: {key}"))
+            elif key == _CALIBRATION and self.labels:
+                ours["calibration"] = value
             elif key in self.ours_only:
                 if value:
                     ours[self.ours_only[key]] = value
@@ -133,9 +135,13 @@ class ConfigKeys:
         if self.labels and tuple(ours["labels"]) != _DEFAULT_LABELS:
             theirs["id2label"] = {str(index): label for index, label in enumerate(ours["labels"])}
             theirs["label2id"] = {label: index for index, label in enumerate(ours["labels"])}
+        if self.labels and ours["calibration"] is not None:
+            theirs[_CALIBRATION] = ours["calibration"] | {"thresholds": list(ours["calibration"]["thresholds"])}
         return self.fold(theirs)
 
 
+_CALIBRATION = "hanmo_calibration"
+"""Of classifiers; other libraries pass over it."""
 _DEFAULT_LABELS = ("LABEL_0", "LABEL_1")
 """What a file without names means, there and here."""
 

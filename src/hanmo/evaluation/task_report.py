@@ -7,24 +7,26 @@ from pathlib import Path
 
 from hanmo.core.errors import ConfigError
 from hanmo.core.files import write_text
-from hanmo.evaluation.classifier_files import ClassifierRecord, Prediction, SplitFigures, read_classifier_run
 from hanmo.evaluation.markup import Html, element, join
 from hanmo.evaluation.report_about import footer, machine_section, recipe_section, stat_card
 from hanmo.evaluation.report_blocks import facts, hbar, nothing, number_table, stopped_early
 from hanmo.evaluation.report_page import page
 from hanmo.evaluation.report_sections import loss_curves
 from hanmo.evaluation.report_text import Language, Writer
+from hanmo.evaluation.task_files import PairedRecord, Prediction, SplitFigures, TaskRecord, read_task_run
 
-__all__ = ["classifier_page", "write_classifier_report"]
+__all__ = ["task_page", "write_task_report"]
 
 _MOST_CLASSES = 30
 """A larger confusion matrix would not be read."""
 _SHOWN_ERRORS = 20
+_NUMBERS = ("regression", "scores")
+"""Kinds whose answers are numbers, so that none is right or wrong."""
 _LENGTHS = (10, 20, 40, 80, 160, 320)
 """Borders of the classes of lengths, in characters."""
 
 
-def write_classifier_report(run_path: str | Path, *, lang: Language = "en") -> Path:
+def write_task_report(run_path: str | Path, *, lang: Language = "en") -> Path:
     """Read a run folder and write its `report.html`.
 
     Raises:
@@ -33,11 +35,11 @@ def write_classifier_report(run_path: str | Path, *, lang: Language = "en") -> P
         StorageError: if the page cannot be written.
     """
     target = Path(run_path) / "report.html"
-    write_text(target, classifier_page(read_classifier_run(run_path), lang=lang))
+    write_text(target, task_page(read_task_run(run_path), lang=lang))
     return target
 
 
-def classifier_page(record: ClassifierRecord, *, lang: Language = "en") -> str:
+def task_page(record: TaskRecord, *, lang: Language = "en") -> str:
     """The report as HTML.
 
     Raises:
@@ -65,7 +67,7 @@ def classifier_page(record: ClassifierRecord, *, lang: Language = "en") -> str:
     )
 
 
-def _best_split(record: ClassifierRecord) -> tuple[str, SplitFigures] | None:
+def _best_split(record: TaskRecord) -> tuple[str, SplitFigures] | None:
     """Test figures, or those of dev where there is no test set."""
     for name in ("test", "dev"):
         if name in record.evaluation:
@@ -73,7 +75,7 @@ def _best_split(record: ClassifierRecord) -> tuple[str, SplitFigures] | None:
     return None
 
 
-def _head(record: ClassifierRecord, say: Writer) -> Html:
+def _head(record: TaskRecord, say: Writer) -> Html:
     parts: list[Html | None] = []
     if (key := stopped_early(record.run.run.status)) is not None:
         parts.append(element("div", element("p", say(key, status=record.run.run.status)), cls="banner"))
@@ -97,13 +99,13 @@ def _score_name(score: str, say: Writer) -> str:
     return say(f"score_{score}") if say.known(f"score_{score}") else score
 
 
-def _examples(record: ClassifierRecord, say: Writer) -> Html:
+def _examples(record: TaskRecord, say: Writer) -> Html:
     data = record.data
     if not data.examples:
         return nothing(say)
     sizes = [(say(f"split_{name}"), say.integer(n)) for name, n in data.examples.items() if n]
     parts: list[Html | None] = [facts(sizes)]
-    if record.kind != "regression" and data.labels:
+    if record.kind not in _NUMBERS and data.labels:
         parts.append(facts([(say("labels"), ", ".join(data.labels))]))
     if data.notes:
         parts.append(
@@ -117,9 +119,11 @@ def _examples(record: ClassifierRecord, say: Writer) -> Html:
     return join(parts)
 
 
-def _results(record: ClassifierRecord, say: Writer) -> Html:
+def _results(record: TaskRecord, say: Writer) -> Html:
     if not record.evaluation:
         return nothing(say)
+    if tasks := dict.fromkeys(task for figures in record.evaluation.values() for task in figures.tasks):
+        return join(part for task in tasks for part in (element("h3", task), _results(_of_task(record, task), say)))
     names = list(dict.fromkeys(score for figures in record.evaluation.values() for score in figures.scores))
     rows = []
     for score in names:
@@ -136,14 +140,32 @@ def _results(record: ClassifierRecord, say: Writer) -> Html:
     best = _best_split(record)
     assert best is not None
     name, figures = best
+    if figures.against_baseline is not None:
+        parts += [element("h3", say("against_baseline")), _against_baseline(figures.against_baseline, say)]
     if figures.per_class:
         parts += [element("h3", say("per_class", split=say(f"split_{name}"))), _per_class(figures, say)]
     if figures.confusion and len(figures.confusion) <= _MOST_CLASSES:
         parts += [element("h3", say("confusion")), _confusion(figures, list(figures.per_class), say)]
     lengths = _by_length([row for row in record.predictions if row.split == name], say)
-    if lengths is not None and record.kind != "regression":
+    if lengths is not None and record.kind not in _NUMBERS:
         parts += [element("h3", say("by_length")), lengths]
     return join(parts)
+
+
+def _of_task(record: TaskRecord, task: str) -> TaskRecord:
+    """What there is about one of several tasks."""
+    rows = [row for row in record.predictions if row.task == task]
+    numbers = bool(rows) and all(isinstance(row.label, float) for row in rows)
+    own = {name: figures.tasks[task] for name, figures in record.evaluation.items() if task in figures.tasks}
+    return record.model_copy(
+        update={"evaluation": own, "predictions": rows, "kind": "regression" if numbers else "single"}
+    )
+
+
+def _against_baseline(test: PairedRecord, say: Writer) -> Html:
+    around = f"[{test.low:.3f}, {test.high:.3f}]"
+    told = say("against_baseline_lead", difference=f"{test.difference:.3f}", around=around, p=f"{test.p_value:.3g}")
+    return element("p", told)
 
 
 def _per_class(figures: SplitFigures, say: Writer) -> Html:
@@ -186,7 +208,7 @@ def _confusion(figures: SplitFigures, labels: Sequence[str], say: Writer) -> Htm
 def _by_length(rows: Sequence[Prediction], say: Writer) -> Html | None:
     groups: dict[int, list[Prediction]] = {}
     for row in rows:
-        length = len(row.text) + len(row.pair or "")
+        length = len(row.text) + len(row.pair or "") if row.length is None else row.length
         groups.setdefault(sum(length > border for border in _LENGTHS), []).append(row)
     if not groups:
         return None
@@ -200,7 +222,7 @@ def _by_length(rows: Sequence[Prediction], say: Writer) -> Html | None:
     return number_table([say("characters"), say("share_right"), say("texts")], table)
 
 
-def _errors(record: ClassifierRecord, say: Writer) -> Html:
+def _errors(record: TaskRecord, say: Writer) -> Html:
     best = _best_split(record)
     wrong = [row for row in record.predictions if best is not None and row.split == best[0] and not row.right]
     if not wrong:

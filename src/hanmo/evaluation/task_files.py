@@ -14,12 +14,13 @@ from hanmo.evaluation.run_files import RunRecord, read_record
 
 __all__ = [
     "ClassFigures",
-    "ClassifierRecord",
     "DataRecord",
     "IntervalRecord",
+    "PairedRecord",
     "Prediction",
     "SplitFigures",
-    "read_classifier_run",
+    "TaskRecord",
+    "read_task_run",
 ]
 
 
@@ -43,6 +44,15 @@ class IntervalRecord(_Record):
     high: float
 
 
+class PairedRecord(_Record):
+    """A paired test of the first figure against that of no model."""
+
+    difference: float
+    p_value: float
+    low: float
+    high: float
+
+
 class SplitFigures(_Record):
     """Figures of the dev or the test set."""
 
@@ -50,14 +60,19 @@ class SplitFigures(_Record):
     scores: dict[str, float]
     intervals: dict[str, IntervalRecord] = {}
     per_class: dict[str, ClassFigures] = {}
+    against_baseline: PairedRecord | None = None
     confusion: list[list[int]] = []
     """Rows are right, columns predicted."""
+    tasks: dict[str, SplitFigures] = {}
+    """Where several tasks were learned together: each by itself."""
 
 
 class Prediction(_Record):
     """One line of predictions.jsonl."""
 
     split: str
+    task: str | None = None
+    """Which one, where several were learned together."""
     where: str
     right: bool
     text: str
@@ -65,6 +80,8 @@ class Prediction(_Record):
     label: str | float | list[str]
     predicted: str | float | list[str]
     probability: float | None = None
+    length: int | None = None
+    """Characters of what was read, where that is more than `text` and `pair`."""
 
 
 class DataRecord(_Record):
@@ -75,7 +92,7 @@ class DataRecord(_Record):
     notes: dict[str, int] = {}
 
 
-class ClassifierRecord(_Record):
+class TaskRecord(_Record):
     """A run folder as far as it was recorded."""
 
     run: RunRecord
@@ -94,7 +111,7 @@ def _check(kind: Any, value: Any, where: object) -> Any:
         raise FormatError(f"{key + ': ' if key else ''}{problem['msg']}", where=where) from error
 
 
-def read_classifier_run(path: str | Path) -> ClassifierRecord:
+def read_task_run(path: str | Path) -> TaskRecord:
     """Read a run folder; pieces that were not recorded are empty.
 
     Raises:
@@ -104,7 +121,7 @@ def read_classifier_run(path: str | Path) -> ClassifierRecord:
     path = Path(path)
     record, run = read_record(path), read_json(path / "run.json")
     evaluation = path / "evaluation.json"
-    return ClassifierRecord(
+    return TaskRecord(
         run=record,
         data=_check(DataRecord, run.get("data") or {}, path / "run.json"),
         kind=((run.get("recipe") or {}).get("data") or {}).get("kind", "single"),

@@ -1,0 +1,182 @@
+"""Several tasks on one encoder, stage by stage: each stage is that of each task by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hanmo.stories.multi_task_recipe import MultiTaskRecipe, TaggingEntry
+from hanmo.stories.task_model import build_encoder
+from hanmo.stories.task_story import Judged, Learning, TaskWork
+
+if TYPE_CHECKING:
+    from hanmo.tasks.loaded_model import LoadedModel
+    from hanmo.tasks.multi_task import MultiTaskModel, TaskedExample
+    from hanmo.tasks.splits import Splits
+    from hanmo.tokenizers.tokenizer import Tokenizer
+
+__all__ = ["MultiTaskWork"]
+
+
+class MultiTaskWork(TaskWork[MultiTaskRecipe, "MultiTaskModel"]):
+    """See above. Labels, figures and notes have the name of their task in front."""
+
+    noun = "examples"
+
+    def __init__(self, recipe: MultiTaskRecipe):
+        super().__init__(recipe)
+        self._works: dict[str, TaskWork[Any, Any]] = {entry.name: entry.recipe(recipe).work() for entry in recipe.tasks}
+        first = recipe.tasks[0]
+        self.example = self._works[first.name].example.replace("{model}", f"{{model}}/{first.name}")
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        return tuple(f"model/{name}" for name in self._works)
+
+    def read(self) -> Splits[TaskedExample]:
+        from hanmo.tasks.multi_task import TaskedExample
+        from hanmo.tasks.splits import Splits
+
+        whole: Splits[TaskedExample] = Splits([], [], [], (), {})
+        for name, work in self._works.items():
+            found = work.read()
+            more = {
+                split: [*getattr(whole, split), *(TaskedExample(name, example) for example in getattr(found, split))]
+                for split in ("train", "dev", "test")
+            }
+            labels = (*whole.labels, *(f"{name}: {label}" for label in found.labels))
+            notes = whole.notes | {f"{name}: {note}": n for note, n in found.notes.items()}
+            whole = Splits(more["train"], more["dev"], more["test"], labels, notes)
+        return whole
+
+    def build(self, splits: Splits[TaskedExample]) -> MultiTaskModel:
+        from hanmo.models.families import family_of
+        from hanmo.tasks.multi_task import MultiTaskModel, copy_of, share_encoder
+
+        parts = {name: self._part(splits, name) for name in self._works}
+        texts = [text for example in splits.train for text in _texts(example.example)]
+        models: dict[str, Any] = {}
+        tokenizer: Tokenizer | None = None
+        # a classifier of texts may pool, and then its encoder has the pooler of the checkpoint
+        for entry in sorted(self.recipe.tasks, key=lambda entry: isinstance(entry, TaggingEntry)):
+            head, choose = self._head(entry.name, parts[entry.name])
+            if tokenizer is None:
+                models[entry.name], tokenizer = build_encoder(
+                    self.recipe.model, texts, choose=choose, head=head, seed=self.recipe.seed
+                )
+            else:
+                first: Any = next(iter(models.values()))
+                config = type(first.config).model_validate(first.config.model_dump() | _NO_HEAD | head)
+                family = family_of(config)
+                models[entry.name] = family.architecture(choose(list(family.architectures))).build(config)
+        assert tokenizer is not None
+        share_encoder(models)
+        loaded: dict[str, LoadedModel] = {}
+        for entry in self.recipe.tasks:
+            loaded[entry.name] = self._loaded(entry, models[entry.name], copy_of(tokenizer), parts[entry.name])
+        return MultiTaskModel(loaded)
+
+    def learn(self, model: MultiTaskModel, splits: Splits[TaskedExample]) -> Learning:
+        from hanmo.batches.mixture import MixedBatches
+        from hanmo.tasks.multi_task import mixed_task_loss
+
+        parts = {name: self._part(splits, name) for name in self._works}
+        learned = {name: work.learn(model.parts[name], parts[name]) for name, work in self._works.items()}
+
+        def watch() -> dict[str, float]:
+            found = {name: learning.watch() for name, learning in learned.items()}
+            every = {f"{name}_{key}": value for name, figures in found.items() for key, value in figures.items()}
+            return every | {"error": sum(figures["error"] for figures in found.values()) / len(found)}
+
+        return Learning(
+            batches=MixedBatches(
+                {name: learning.batches for name, learning in learned.items()},
+                sizes=[len(part.train) for part in parts.values()],
+                alpha=self.recipe.alpha,
+                seed=self.recipe.seed,
+            ),
+            loss=mixed_task_loss({name: learning.loss for name, learning in learned.items()}),
+            watch=watch,
+        )
+
+    def classes(self, example: TaskedExample) -> Iterable[str]:
+        return (f"{example.task}: {label}" for label in self._works[example.task].classes(example.example))
+
+    def choose(self, model: MultiTaskModel, splits: Splits[TaskedExample]) -> None:
+        for name, work in self._works.items():
+            work.choose(model.parts[name], self._part(splits, name))
+
+    def judge(self, model: MultiTaskModel, splits: Splits[TaskedExample], name: str) -> Judged:
+        tasks: dict[str, Any] = {}
+        records: list[dict[str, Any]] = []
+        for task, work in self._works.items():
+            part = self._part(splits, task)
+            if getattr(part, name):
+                judged = work.judge(model.parts[task], part, name)
+                tasks[task] = judged.figures
+                records += [{"task": task} | record for record in judged.records]
+        return Judged(
+            figures={
+                "n": sum(figures["n"] for figures in tasks.values()),
+                "scores": {f"{t} {key}": value for t, one in tasks.items() for key, value in one["scores"].items()},
+                "intervals": {
+                    f"{t} {key}": value for t, one in tasks.items() for key, value in one["intervals"].items()
+                },
+                "tasks": tasks,
+            },
+            records=records,
+        )
+
+    def restore(self, model: MultiTaskModel, run: Path) -> None:
+        from hanmo.models.directory import read_model
+
+        for name, folder in zip(self._works, self.folders, strict=True):
+            part: Any = model.parts[name].model
+            stored = read_model(run / folder, architecture=part.architecture)
+            # a task that does not pool has stored no pooler; another one brings it
+            part.load_state_dict(stored.state_dict(), strict=False)
+
+    def _part(self, splits: Splits[TaskedExample], name: str) -> Splits[Any]:
+        """The examples of one task."""
+        from hanmo.tasks.splits import Splits
+
+        own = [
+            [one.example for one in getattr(splits, split) if one.task == name] for split in ("train", "dev", "test")
+        ]
+        labels = tuple(label.removeprefix(f"{name}: ") for label in splits.labels if label.startswith(f"{name}: "))
+        return Splits(own[0], own[1], own[2], labels, {})
+
+    def _head(self, name: str, part: Splits[Any]) -> tuple[dict[str, Any], Any]:
+        """Settings of the head of a task, and what chooses its class."""
+        from hanmo.tasks.tagger import tag_architecture
+        from hanmo.tasks.text_classification import PROBLEM_TYPES
+        from hanmo.tasks.text_classifier import sequence_architecture
+
+        entry = next(entry for entry in self.recipe.tasks if entry.name == name)
+        if isinstance(entry, TaggingEntry):
+            return {"labels": part.labels}, partial(tag_architecture, crf=entry.crf)
+        return {"labels": part.labels, "problem_type": PROBLEM_TYPES[entry.data.kind]}, sequence_architecture
+
+    def _loaded(self, entry: Any, model: Any, tokenizer: Tokenizer, part: Splits[Any]) -> LoadedModel:
+        from hanmo.tasks.tagger import Tagger
+        from hanmo.tasks.text_classifier import TextClassifier
+
+        if not isinstance(entry, TaggingEntry):
+            return TextClassifier(model, tokenizer)
+        by_character = all(len(word) == 1 for example in part.train[:1000] for word in example.words)
+        return Tagger(model, tokenizer, unit="character" if by_character else "word")
+
+
+_NO_HEAD: dict[str, Any] = {"problem_type": None}
+"""What a head does not take over from that of another task."""
+
+
+def _texts(example: Any) -> Iterator[str]:
+    """What an example of either kind says."""
+    words: Sequence[str] | None = getattr(example, "words", None)
+    if words is not None:
+        yield " ".join(words)
+        return
+    yield from (text for text in (example.text, example.pair) if text is not None)

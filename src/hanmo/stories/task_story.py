@@ -1,0 +1,228 @@
+"""The story of every task over labelled examples: examples → model → training → figures → report."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from hanmo.core.files import read_json, sha256_file, sha256_text, write_json, write_text
+from hanmo.core.progress import say
+from hanmo.core.toml import to_toml
+from hanmo.stories.story import Story, now
+from hanmo.stories.task_recipe import TaskRecipe
+from hanmo.stories.task_result import TaskResult, recorded_task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hanmo.tasks.loaded_model import LoadedModel
+    from hanmo.tasks.splits import Splits
+    from hanmo.training.interfaces import EpochBatches, Loss
+    from hanmo.training.result import FitResult
+
+__all__ = ["Judged", "Learning", "TaskStory", "TaskWork"]
+
+RecipeT = TypeVar("RecipeT", bound=TaskRecipe)
+ModelT = TypeVar("ModelT", bound="LoadedModel")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learning:
+    """What the training loop is handed."""
+
+    batches: EpochBatches
+    loss: Loss
+    watch: Callable[[], dict[str, float]]
+    """Figures on dev, cheap to compute; `error` among them is what training for the task lowers."""
+    notes: Mapping[str, int] = field(default_factory=dict)
+    """What was made of the training examples besides themselves, and how often: for the record."""
+    shown: Sequence[str] = ()
+    """Lines for the plan: some of what was made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What became of one split."""
+
+    figures: dict[str, Any]
+    """`n`, `scores` (figure → value), `intervals` (figure → 95 % interval) and what else the report shows; for JSON."""
+    records: list[dict[str, Any]]
+    """One for each example, the worst first: `where`, `right`, `label`, `predicted`, `text`; for JSON."""
+
+
+class TaskWork(ABC, Generic[RecipeT, ModelT]):
+    """How each stage of a task is done."""
+
+    noun: ClassVar[str]
+    """What examples are: "texts", "sentences", "questions"."""
+    example: str
+    """How to ask the model, as in `TaskResult`."""
+
+    def __init__(self, recipe: RecipeT):
+        self.recipe = recipe
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Model directories of a finished run."""
+        return ("model",)
+
+    @abstractmethod
+    def read(self) -> Splits[Any]:
+        """All examples, checked. They are dataclasses of plain values."""
+
+    @abstractmethod
+    def build(self, splits: Splits[Any]) -> ModelT:
+        """The untrained model with its tokenizer."""
+
+    @abstractmethod
+    def learn(self, model: ModelT, splits: Splits[Any]) -> Learning:
+        """Batches of the training examples, their loss, and what is watched on dev."""
+
+    @abstractmethod
+    def classes(self, example: Any) -> Iterable[str]:
+        """The labels of an example, to count them; none where the task has no classes."""
+
+    def choose(self, model: ModelT, splits: Splits[Any]) -> None:
+        """Choose on dev, once the model is trained, what is saved with it, such as a threshold; most tasks do not."""
+
+    @abstractmethod
+    def judge(self, model: ModelT, splits: Splits[Any], name: str) -> Judged:
+        """The trained model on the split of this name, which has examples."""
+
+    def restore(self, model: ModelT, run: Path) -> None:
+        """Give a model the weights that a finished run has stored."""
+        from hanmo.models.directory import read_model
+
+        network: Any = model.model
+        stored = read_model(run / self.folders[0], architecture=network.architecture)
+        network.load_state_dict(stored.state_dict())
+
+
+class TaskStory(Story[TaskRecipe, TaskResult]):
+    """See above."""
+
+    judged: tuple[str, ...] = ("dev", "test")
+    """Splits that the model is tried on at the end; a search looks at `test` when it has chosen."""
+
+    def tell(self) -> TaskResult:
+        work = self.recipe.work()
+        with self.timed("read"):
+            splits = self._read(work)
+        sizes = {name: len(getattr(splits, name)) for name in ("train", "dev", "test")}
+        self.run.record(data={"examples": sizes, "labels": list(splits.labels), "notes": splits.notes})
+        model = work.build(splits)
+        parameters = sum(parameter.numel() for parameter in model.model.parameters())
+        self.run.record(model={"architecture": model.model.architecture, "parameters": parameters})
+        say(f"{parameters:,} parameters; {', '.join(f'{n:,} {name}' for name, n in sizes.items())} {work.noun}")
+        with self.timed("train"):
+            fitted = self._train(work, model, splits)
+        self.stages[-1]["seconds"] = round(fitted.seconds, 3)  # of all sessions
+        evaluation: dict[str, Any] = {}
+        if fitted.status == "stopped":
+            self.close("interrupted", None)
+        else:
+            evaluation = self._finish(work, model, splits)
+        return TaskResult(
+            run=self.run.path, status=fitted.status, stopped_by=fitted.stopped_by, seconds=self.seconds(),
+            parameters=parameters, n_examples=sizes["train"], evaluation=evaluation, noun=work.noun,
+            example=work.example,
+        )  # fmt: skip
+
+    def recorded(self) -> TaskResult | None:
+        work = self.recipe.work()
+        return recorded_task(self.run, noun=work.noun, example=work.example, folders=work.folders)
+
+    def judge(self, name: str) -> None:
+        """Try the model of this finished run on one more split; nothing is trained."""
+        from hanmo.core.devices import pick_device
+        from hanmo.evaluation.task_report import write_task_report
+
+        work = self.recipe.work()
+        splits = self._read(work)
+        if name in read_json(self.run.path / "evaluation.json") or not getattr(splits, name):
+            return
+        model = work.build(splits)
+        work.restore(model, self.run.path)
+        model.model.to(pick_device(self.recipe.device)).eval()
+        work.choose(model, splits)
+        self._judge(work, model, splits, (name,))
+        write_task_report(self.run.path, lang=self.recipe.lang)
+
+    def _read(self, work: TaskWork[Any, Any]) -> Splits[Any]:
+        splits, share = work.read(), self.recipe.share
+        return splits if share is None else splits.with_share(share, self.recipe.seed)
+
+    def _train(self, work: TaskWork[Any, Any], model: LoadedModel, splits: Splits[Any]) -> FitResult:
+        from hanmo.core.devices import choose_compute, pick_device
+        from hanmo.training.loop import fit
+
+        recipe = self.recipe
+        learning = work.learn(model, splits)
+        if learning.notes:
+            known = self.run.read()["data"]
+            self.run.record(data=known | {"notes": {**known["notes"], **learning.notes}})
+        assert model.tokenizer is not None
+        identity = {
+            "examples": sha256_text(json.dumps([asdict(example) for example in splits.train])),
+            "tokenizer": model.tokenizer.sha256,
+            "model": sha256_text(model.config.model_dump_json(exclude={"calibration"})),
+        }
+        fitted = fit(
+            model.model, loss=learning.loss, batches=learning.batches,
+            settings=recipe.training.fitted(learning.batches.n_batches), run=self.run,
+            evaluate=lambda _: learning.watch(), identity=identity, compute=choose_compute(pick_device(recipe.device)),
+            resume=self.resume and self.run.checkpoints.exists(),
+        )  # fmt: skip
+        known = self.run.read().get("training", {})
+        self.run.record(
+            training={
+                "n_steps": fitted.step, "n_steps_planned": fitted.n_steps, "rows": fitted.n_tokens,
+                "rows_per_s": fitted.tokens_per_s or known.get("rows_per_s", 0.0), "seconds": fitted.seconds,
+                "best_step": fitted.best_step,
+                "epochs": fitted.step * recipe.training.accumulate / learning.batches.n_batches,
+            }
+        )  # fmt: skip
+        return fitted
+
+    def _finish(self, work: TaskWork[Any, Any], model: LoadedModel, splits: Splits[Any]) -> dict[str, Any]:
+        from hanmo.evaluation.task_report import write_task_report
+
+        with self.timed("model"):
+            model.model.eval()
+            work.choose(model, splits)
+            model.save(self.run.model)
+        with self.timed("evaluate"):
+            evaluation = self._judge(work, model, splits, self.judged)
+        write_text(self.run.path / "recipe.toml", to_toml(self.recipe.model_dump(mode="json")))
+        assert model.tokenizer is not None
+        self.run.record(
+            status="finished", finished=now(), seconds=self.seconds(), energy=self.energy_used(),
+            hashes={"tokenizer.json": model.tokenizer.sha256} | {
+                f"{folder}/model.safetensors".removeprefix("model/"): sha256_file(
+                    self.run.path / folder / "model.safetensors"
+                )
+                for folder in work.folders
+            },
+        )  # fmt: skip
+        write_task_report(self.run.path, lang=self.recipe.lang)
+        return evaluation
+
+    def _judge(
+        self, work: TaskWork[Any, Any], model: LoadedModel, splits: Splits[Any], names: Sequence[str]
+    ) -> dict[str, Any]:
+        """Add what becomes of these splits to what the folder has; all figures so far."""
+        files = self.run.path / "evaluation.json", self.run.path / "predictions.jsonl"
+        evaluation: dict[str, Any] = read_json(files[0]) if files[0].exists() else {}
+        before = files[1].read_text(encoding="utf-8").split("\n") if files[1].exists() else []
+        lines = [line for line in before if line and json.loads(line)["split"] not in names]
+        for name in names:
+            if getattr(splits, name):
+                judged = work.judge(model, splits, name)
+                evaluation[name] = judged.figures
+                lines += [json.dumps({"split": name} | record, ensure_ascii=False) for record in judged.records]
+        write_text(files[1], "\n".join(lines) + "\n")
+        write_json(files[0], evaluation)
+        return evaluation

@@ -1,0 +1,106 @@
+"""Examples of which texts are alike: pairs that belong together, triples with one that does not, pairs with a score."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from hanmo.core.errors import DataError
+from hanmo.tasks.similarity_settings import SimilarityData
+from hanmo.tasks.splits import Splits, folded, settle
+from hanmo.tasks.tables import problems_error, read_table
+
+__all__ = ["SimilarityExample", "read_similar"]
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarityExample:
+    """Two texts, or three."""
+
+    texts: tuple[str, ...]
+    """The first, the one that belongs to it, and for triples the one that does not."""
+    score: float | None
+    """How alike the two are, as the file says it."""
+    where: str
+    """File and line."""
+
+
+def read_similar(data: SimilarityData, *, seed: int) -> Splits[SimilarityExample]:
+    """Read and check everything.
+
+    Args:
+        data: where it is.
+        seed: chooses what is set aside where there is no `dev`.
+
+    Raises:
+        DataError: for empty texts, scores that cannot be, a split whose scores are all the same, triples whose texts
+            contradict each other, or training examples that are in `dev` or `test`; each with file and line, the first
+            ten. Nothing is left out unless `data` says so, and then it is counted.
+        FormatError: for a file that cannot be read.
+    """
+    notes: Counter[str] = Counter()
+    train = _read(data, data.train, notes)
+    dev = _read(data, data.dev, notes) if data.dev is not None else []
+    test = _read(data, data.test, notes) if data.test is not None else []
+    train, dev = settle(data, train, dev, test, key=_key, seed=seed, notes=notes)
+    if data.kind == "scores":
+        for name, split in (("train", train), ("dev", dev), ("test", test)):
+            if split and len({example.score for example in split}) < 2:
+                raise DataError(
+                    f"all {len(split)} scores are {split[0].score:g}, with which nothing can agree or disagree",
+                    where=getattr(data, name) or data.train, remedy="Give examples whose scores differ.",
+                )  # fmt: skip
+    return Splits.of(train, dev, test, labels=(), notes=notes)
+
+
+def _read(data: SimilarityData, path: str, notes: Counter[str]) -> list[SimilarityExample]:
+    examples, problems = [], []
+    for row in read_table(path, data.columns):
+        texts = tuple(row.values[name] for name in ("text", "pair", "negative") if name in row.values)
+        others = [type(text).__name__ for text in texts if not isinstance(text, str)]
+        if others:
+            problems.append(f"{row.where}: a {others[0]} where a text belongs")
+        elif not all(text.strip() for text in texts):
+            notes["examples with an empty text left out"] += data.empty == "drop"
+            if data.empty == "error":
+                problems.append(f"{row.where}: an empty text")
+        else:
+            try:
+                examples.append(SimilarityExample(texts, _checked(texts, row.values.get("score"), data), row.where))
+            except ValueError as error:
+                problems.append(f"{row.where}: {error}")
+    if problems:
+        raise problems_error(
+            f"{len(problems)} examples cannot be used", problems,
+            'Mend these lines, or check the columns; [data] empty = "drop" leaves examples with an empty text out.',
+        )  # fmt: skip
+    if not examples:
+        raise DataError("no example is left", where=path)
+    return examples
+
+
+def _checked(texts: tuple[str, ...], score: Any, data: SimilarityData) -> float | None:
+    """The score of an example, if it has one and all is well."""
+    if data.kind == "triples" and folded(texts[2]) in (folded(texts[0]), folded(texts[1])):
+        raise ValueError("the text that does not belong is one of the two that do")
+    if data.kind != "scores":
+        return None
+    try:
+        number = float(score)
+    except (TypeError, ValueError):
+        raise ValueError(f"the score {score!r} is no number") from None
+    if not math.isfinite(number):
+        raise ValueError(f"the score {score!r} is not finite")
+    if not data.lowest <= number <= data.highest:
+        raise ValueError(
+            f"the score {number:g} is outside {data.lowest:g}..{data.highest:g} ([data] lowest and highest)"
+        )
+    return number
+
+
+def _key(example: SimilarityExample) -> tuple[str, ...]:
+    """The same for two texts in either order."""
+    first, second, *rest = map(folded, example.texts)
+    return (*sorted((first, second)), *rest)

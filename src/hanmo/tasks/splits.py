@@ -1,0 +1,238 @@
+"""Examples to learn from, to watch by and to judge by, for every task: what is set aside, and what must not be in two."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from hanmo.core.errors import DataError
+from hanmo.core.progress import say
+from hanmo.core.settings import Settings
+from hanmo.tasks.tables import problems_error
+
+__all__ = ["Example", "SplitData", "Splits", "folded", "set_aside", "settle", "take_fold"]
+
+
+class Example(Protocol):
+    """One example of any task."""
+
+    @property
+    def where(self) -> str:
+        """File and line."""
+        ...
+
+
+ExampleT = TypeVar("ExampleT", bound=Example)
+
+
+class SplitData(Settings):
+    """Where the examples of a task are."""
+
+    train: str
+    """File or folder to learn from. A path may begin with a variable of the environment: $HANMO_DATA/…"""
+    dev: str | None = None
+    """To watch while training and to stop by; `dev_fraction` of `train` if None."""
+    test: str | None = None
+    """For the figures at the end."""
+    dev_fraction: float = Field(default=0.1, gt=0, lt=1)
+    """Share of `train` that is set aside where there is no `dev`."""
+    fold: tuple[int, int] | None = None
+    """Which part is dev, and of how many, from 1: [2, 5]. Train and `dev`, if there is one, are cut together; a study
+    with folds sets it."""
+    leaks: Literal["error", "drop", "keep"] = "error"
+    """What to do with training examples that are also in `dev` or `test`: refuse, leave them out of training, or go on."""
+
+    @field_validator("train", "dev", "test")
+    @classmethod
+    def _path_is_known(cls, path: str | None) -> str | None:
+        if path is None:
+            return None
+        known = os.path.expandvars(path)
+        if unset := re.search(r"\$\{?(\w+)", known):
+            raise ValueError(f"the variable {unset[1]} is not set; set it to a folder, or write the path itself")
+        if not os.path.exists(known):
+            raise ValueError(f"{known} does not exist")
+        return known
+
+    @field_validator("fold")
+    @classmethod
+    def _fold_is_one_of_them(cls, fold: tuple[int, int] | None) -> tuple[int, int] | None:
+        if fold is not None and not 1 <= fold[0] <= fold[1] > 1:
+            raise ValueError("give the part, from 1, and how many there are: [2, 5]")
+        return fold
+
+
+@dataclass(frozen=True, slots=True)
+class Splits(Generic[ExampleT]):
+    """All examples of a task, and the classes in the order of their scores."""
+
+    train: list[ExampleT]
+    dev: list[ExampleT]
+    test: list[ExampleT]
+    labels: tuple[str, ...]
+    """Names of classes; what stands for them where the task has none is the task's own."""
+    notes: dict[str, int]
+    """What was left out or noticed, and how often."""
+
+    @classmethod
+    def of(
+        cls,
+        train: list[ExampleT],
+        dev: list[ExampleT],
+        test: list[ExampleT],
+        *,
+        labels: tuple[str, ...],
+        notes: Mapping[str, int],
+    ) -> Splits[ExampleT]:
+        """The same, and the notes are said aloud."""
+        for note, count in sorted(notes.items()):
+            if count:
+                say(f"{count:,} {note}")
+        return cls(train, dev, test, labels, {note: count for note, count in sorted(notes.items()) if count})
+
+    def with_share(self, share: float, seed: int) -> Splits[ExampleT]:
+        """The same with a share of the training examples, in their order; a smaller share is part of a larger one.
+
+        Classes stay those of all examples.
+        """
+        order = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 0x5A]))).permutation(len(self.train))
+        chosen = sorted(order[: max(1, round(share * len(order)))])
+        return replace(self, train=[self.train[number] for number in chosen])
+
+
+def folded(text: str) -> str:
+    """A text as it is compared: in one form of Unicode, without case, with single blanks."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def settle(
+    data: SplitData,
+    train: list[ExampleT],
+    dev: list[ExampleT],
+    test: list[ExampleT],
+    *,
+    key: Callable[[ExampleT], Hashable],
+    seed: int,
+    notes: Counter[str],
+    stratum: Callable[[ExampleT], Hashable] | None = None,
+) -> tuple[list[ExampleT], list[ExampleT]]:
+    """Take care of examples that are on both sides, and set some aside where there is no `dev`.
+
+    Args:
+        data: says what to do.
+        train, dev, test: as they were read; without a file of its own `dev` is empty.
+        key: what makes two examples the same.
+        seed: chooses what is set aside.
+        notes: is told what was left out.
+        stratum: what folds should have alike, such as the class; chance alone if None.
+
+    Returns:
+        What to learn from, and what to watch by.
+
+    Raises:
+        DataError: for training examples that are in `dev` or `test`, the first ten with their places; for too few.
+    """
+    if data.fold is not None:
+        pool = _without_leaks([*train, *dev], {"test": test}, data.leaks, key, notes)
+        return take_fold(pool, data.fold, key, stratum, seed)
+    train = _without_leaks(train, {"dev": dev, "test": test}, data.leaks, key, notes)
+    return (train, dev) if data.dev is not None else set_aside(train, data.dev_fraction, key, seed)
+
+
+def _without_leaks(
+    train: list[ExampleT],
+    others: Mapping[str, Sequence[ExampleT]],
+    leaks: Literal["error", "drop", "keep"],
+    key: Callable[[ExampleT], Hashable],
+    notes: Counter[str],
+) -> list[ExampleT]:
+    seen = {key(example): f"{name} ({example.where})" for name, split in others.items() for example in split}
+    found = [(example, place) for example in train if (place := seen.get(key(example))) is not None]
+    if not found or leaks == "keep":
+        notes["training texts that are also in dev or test were kept"] += len(found)
+        return train
+    if leaks == "error":
+        raise problems_error(
+            f"{len(found)} training texts are also in dev or test",
+            [f"{example.where} is in {place}" for example, place in found],
+            '[data] leaks = "drop" leaves them out of training; "keep" keeps them, and the figures are then too good.',
+        )
+    notes["training texts left out because dev or test has them"] += len(found)
+    leaked = {id(example) for example, _ in found}
+    return [example for example in train if id(example) not in leaked]
+
+
+def take_fold(
+    pool: list[ExampleT],
+    fold: tuple[int, int],
+    key: Callable[[ExampleT], Hashable],
+    stratum: Callable[[ExampleT], Hashable] | None,
+    seed: int,
+) -> tuple[list[ExampleT], list[ExampleT]]:
+    """Cut examples into folds; those with the same key stay in one.
+
+    Args:
+        pool: all of them.
+        fold: which part, from 1, and of how many.
+        key: what makes two examples the same.
+        stratum: what folds should have alike; chance alone if None.
+        seed: deals them out.
+
+    Returns:
+        All other parts, and this one.
+
+    Raises:
+        DataError: for too few.
+    """
+    part, n = fold
+    groups: dict[Any, list[int]] = {}
+    for number, example in enumerate(pool):
+        groups.setdefault(key(example), []).append(number)
+    if len(groups) < n:
+        raise DataError(f"{len(groups)} different examples cannot be cut into {n} folds", where="[data] fold")
+    members = list(groups.values())
+    order = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 0xF0]))).permutation(len(members))
+    dealt = [members[group] for group in order]
+    if stratum is not None:
+        dealt.sort(key=lambda group: repr(stratum(pool[group[0]])))
+    aside = {number for group in dealt[part - 1 :: n] for number in group}
+    rest = [example for number, example in enumerate(pool) if number not in aside]
+    return rest, [pool[number] for number in sorted(aside)]
+
+
+def set_aside(
+    train: list[ExampleT], fraction: float, key: Callable[[ExampleT], Hashable], seed: int
+) -> tuple[list[ExampleT], list[ExampleT]]:
+    """Examples with the same key stay on one side.
+
+    Returns:
+        What is left, and what is set aside: at least this fraction of the examples, at most by one group more.
+
+    Raises:
+        DataError: for too few.
+    """
+    groups: dict[Any, list[int]] = {}
+    for number, example in enumerate(train):
+        groups.setdefault(key(example), []).append(number)
+    n = max(1, round(fraction * len(train)))
+    if n >= len(train) or len(groups) < 2:
+        raise DataError(
+            f"{len(train)} examples are too few to set some aside", where="[data] dev", remedy="Give a dev file."
+        )
+    members = list(groups.values())
+    order = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 0xDE]))).permutation(len(members))
+    aside: set[int] = set()
+    for group in order[:-1]:
+        if len(aside) >= n:
+            break
+        aside.update(members[group])
+    rest = [example for number, example in enumerate(train) if number not in aside]
+    return rest, [train[number] for number in sorted(aside)]

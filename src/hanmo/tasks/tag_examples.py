@@ -1,0 +1,311 @@
+"""Sentences whose words have tags: CoNLL columns, CoNLL-U, CLUENER, segmented Chinese. Read, named by their place, and
+checked whole before anything is trained on them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from hanmo.core.errors import DataError
+from hanmo.metrics.tag_schemes import Entity, Scheme, entities, illegal_tags, in_bioes_letters, loose_entities, spell
+from hanmo.tasks.splits import SplitData, Splits, folded, settle
+from hanmo.tasks.tables import problems_error, read_text_file
+
+__all__ = ["TagData", "TagExample", "read_tagged"]
+
+_UPOS, _XPOS = 3, 4
+
+
+class TagData(SplitData):
+    """Where the sentences are, and how their tags are written.
+
+    `conll`: a word on each line with its tags in columns, an empty line after each sentence. `conllu`: the ten columns of
+    Universal Dependencies. `cluener`: an object on each line, `text` and `label` with the places of entities; words are
+    characters. `segmented`: a sentence on each line with white space between words; characters are tagged B, M, E, S.
+    """
+
+    format: Literal["auto", "conll", "conllu", "cluener", "segmented"] = "auto"
+    """How the files are written; `auto` goes by the ending (.conllu, .json, .jsonl, any other: conll)."""
+    word_column: int = Field(default=1, ge=1)
+    """Column of the word, from 1, `conll` only."""
+    tag_column: int | Literal["upos", "xpos"] = -1
+    """Column of the tag, from 1 or from the last (-1); `upos` or `xpos` in conllu."""
+    scheme: Scheme | Literal["none"] = "none"
+    """How spans are written in `conll`; `none` where each word has a tag of its own, such as a part of speech."""
+    learn: Literal["BIOES", "IOB2", "BMES"] | None = None
+    """How the model is to write spans, whatever the file does; BIOES if None, BMES where the file has it."""
+    illegal: Literal["error", "repair"] = "error"
+    """What to do with tags that break their scheme, and with spans that overlap: refuse them, or read them as conlleval
+    does (an I that follows nothing begins a span; of two spans that overlap the longer stays)."""
+
+    @model_validator(mode="after")
+    def _columns_fit(self) -> TagData:
+        if self.tag_column == 0:
+            raise ValueError("tag_column = 0: columns are counted from 1, or from -1 backwards")
+        if self.tag_column in ("upos", "xpos") and self.format not in ("auto", "conllu"):
+            raise ValueError(f"tag_column = {self.tag_column!r} is a column of conllu, not of {self.format}")
+        return self
+
+    def format_of(self, path: str) -> str:
+        """How this file is written."""
+        if self.format != "auto":
+            return self.format
+        name = path.lower().removesuffix(".gz")
+        return "conllu" if name.endswith(".conllu") else "cluener" if name.endswith((".json", ".jsonl")) else "conll"
+
+    def has_spans(self, path: str) -> bool:
+        """Whether tags spell spans."""
+        return self.format_of(path) in ("cluener", "segmented") or self.scheme != "none"
+
+    def learned(self, path: str) -> Scheme:
+        """The scheme that the model writes."""
+        if self.learn is not None:
+            return self.learn
+        return "BMES" if self.scheme == "BMES" or self.format_of(path) == "segmented" else "BIOES"
+
+
+@dataclass(frozen=True, slots=True)
+class TagExample:
+    """One sentence."""
+
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+    """In the scheme that is learned."""
+    where: str
+    """File and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    words: list[str]
+    tags: list[str] | list[Entity]
+    where: str
+
+
+def read_tagged(data: TagData, *, seed: int) -> Splits[TagExample]:
+    """Read and check everything.
+
+    Args:
+        data: where it is.
+        seed: chooses what is set aside where there is no `dev`.
+
+    Raises:
+        DataError: for a line without its column, tags that break their scheme, spans whose text is not theirs, tags that
+            training never sees, or training sentences that are in `dev` or `test`; each with file and line, the first
+            ten. Nothing is left out or mended unless `data` says so, and then it is counted.
+        FormatError: for a file that cannot be read.
+    """
+    notes: Counter[str] = Counter()
+    train = _read(data, data.train, notes)
+    dev = _read(data, data.dev, notes) if data.dev is not None else []
+    test = _read(data, data.test, notes) if data.test is not None else []
+    train, dev = settle(data, train, dev, test, key=_key, seed=seed, notes=notes)
+    spans = data.has_spans(data.train)
+    labels = _labels(train, {"dev": dev, "test": test}, data.learned(data.train) if spans else None, data.train)
+    return Splits.of(train, dev, test, labels=labels, notes=notes)
+
+
+def _key(example: TagExample) -> str:
+    return folded(" ".join(example.words))
+
+
+def _read(data: TagData, path: str, notes: Counter[str]) -> list[TagExample]:
+    text = read_text_file(Path(path))
+    problems: list[str] = []
+    match data.format_of(path):
+        case "conll":
+            raw = _conll(text, path, data, problems)
+        case "conllu":
+            raw = _conllu(text, path, data, problems)
+        case "segmented":
+            raw = _segmented(text, path)
+        case _:
+            raw = _cluener(text, path, data, problems, notes)
+    scheme = data.learned(path)
+    examples = []
+    for sentence in raw:
+        try:
+            tags = _learned(sentence, data, scheme, notes)
+            examples.append(TagExample(tuple(sentence.words), tuple(tags), sentence.where))
+        except DataError as error:
+            problems.append(f"{sentence.where}: {error.what}")
+    if problems:
+        raise problems_error(
+            f"{len(problems)} places cannot be used", problems,
+            'Mend these lines, or check [data] scheme and columns; illegal = "repair" reads broken spans as conlleval does.',
+        )  # fmt: skip
+    if not examples:
+        raise DataError("there is no sentence in this file", where=path)
+    return examples
+
+
+def _learned(sentence: _Raw, data: TagData, scheme: Scheme, notes: Counter[str]) -> Sequence[str]:
+    """The tags in the scheme that is learned."""
+    tags = [tag for tag in sentence.tags if isinstance(tag, str)]
+    if len(tags) < len(sentence.tags):
+        return spell([tag for tag in sentence.tags if isinstance(tag, Entity)], len(sentence.words), scheme)
+    if len(tags) < len(sentence.words):  # no entity
+        return spell([], len(sentence.words), scheme)
+    if data.scheme == "none":
+        return tags
+    in_bioes_letters(tags, data.scheme)
+    broken = illegal_tags(tags, data.scheme)
+    if not broken:
+        return tags if data.scheme == scheme else spell(entities(tags, data.scheme), len(tags), scheme)
+    if data.illegal == "error":
+        place = broken[0]
+        shown = tags[place] if place < len(tags) else "the end of the sentence"
+        before = tags[place - 1] if place else "the beginning of the sentence"
+        raise DataError(f"word {place + 1}: {shown} cannot follow {before} in {data.scheme}")
+    notes["sentences whose tags broke their scheme were mended"] += 1
+    return spell(loose_entities(tags, data.scheme), len(tags), scheme)
+
+
+def _conll(text: str, path: str, data: TagData, problems: list[str]) -> Iterator[_Raw]:
+    words: list[str] = []
+    tags: list[str] = []
+    first = 0
+    for number, line in enumerate([*text.split("\n"), ""], 1):
+        line = line.rstrip("\r")
+        fields = line.split("\t") if "\t" in line else line.split()
+        if not line.strip():
+            if words:
+                yield _Raw(words, list(tags), f"{path}:{first}")
+            words, tags = [], []
+            continue
+        if fields[0] == "-DOCSTART-":
+            continue
+        column = data.tag_column if isinstance(data.tag_column, int) else -1
+        needed = max(data.word_column, column, 2)
+        if len(fields) < needed or -column > len(fields):
+            problems.append(f"{path}:{number}: {len(fields)} columns where {needed} are needed")
+            continue
+        first = first if words else number
+        words.append(fields[data.word_column - 1])
+        tags.append(fields[column - 1 if column > 0 else column].strip())
+        if not words[-1].strip() or not tags[-1]:
+            problems.append(f"{path}:{number}: an empty word or tag")
+
+
+def _conllu(text: str, path: str, data: TagData, problems: list[str]) -> Iterator[_Raw]:
+    column = _XPOS if data.tag_column == "xpos" else _UPOS
+    if isinstance(data.tag_column, int) and data.tag_column > 0:
+        column = data.tag_column - 1
+    words: list[str] = []
+    tags: list[str] = []
+    first = 0
+    for number, line in enumerate([*text.split("\n"), ""], 1):
+        line = line.rstrip("\r")
+        if not line:
+            if words:
+                yield _Raw(words, list(tags), f"{path}:{first}")
+            words, tags = [], []
+            continue
+        if line.startswith("#"):
+            continue
+        fields = line.split("\t")
+        if len(fields) != 10:
+            problems.append(f"{path}:{number}: {len(fields)} columns where CoNLL-U has 10")
+        elif "-" not in fields[0] and "." not in fields[0]:  # words that are written as one, words that are not written
+            first = first if words else number
+            words.append(fields[1])
+            tags.append(fields[column])
+
+
+def _segmented(text: str, path: str) -> Iterator[_Raw]:
+    for number, line in enumerate(text.split("\n"), 1):
+        spans, characters = [], 0
+        for word in line.split():
+            spans.append(Entity("_", characters, characters + len(word)))
+            characters += len(word)
+        if spans:
+            yield _Raw(list("".join(line.split())), spans, f"{path}:{number}")
+
+
+def _cluener(text: str, path: str, data: TagData, problems: list[str], notes: Counter[str]) -> Iterator[_Raw]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            record = json.loads(line)
+            sentence, marked = record["text"], record.get("label", {})
+            spans = [
+                (kind, surface, first, last)
+                for kind, found in marked.items()
+                for surface, places in found.items()
+                for first, last in places
+            ]
+            if not isinstance(sentence, str):
+                raise TypeError
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            problems.append(f'{where}: not an object with "text" and "label" as CLUENER has them')
+            continue
+        wrong = [span for span in spans if sentence[span[2] : span[3] + 1] != span[1]]
+        if wrong:
+            kind, surface, first, last = wrong[0]
+            problems.append(f"{where}: {surface!r} ({kind}) does not stand at {first} to {last}")
+            continue
+        try:
+            kept = _apart([Entity(kind, first, last + 1) for kind, _, first, last in spans], data.illegal, notes)
+            yield _Raw(list(sentence), kept, where)
+        except DataError as error:
+            problems.append(f"{where}: {error.what}")
+
+
+def _apart(spans: list[Entity], illegal: str, notes: Counter[str]) -> list[Entity]:
+    """Spans that do not overlap."""
+    kept: list[Entity] = []
+    for span in sorted(set(spans), key=lambda span: (span.start - span.end, span.start)):
+        other = next((one for one in kept if span.start < one.end and one.start < span.end), None)
+        if other is None:
+            kept.append(span)
+        elif illegal == "error":
+            raise DataError(f"{span.type} at {span.start} overlaps {other.type} at {other.start}")
+        else:
+            notes["spans left out because they overlap a longer one"] += 1
+    return kept
+
+
+def _labels(
+    train: Sequence[TagExample], others: Mapping[str, Sequence[TagExample]], scheme: Scheme | None, path: str
+) -> tuple[str, ...]:
+    """All tags of the scheme for the kinds of spans in training, or the tags that training has."""
+    seen = {_kind(tag, scheme) for example in train for tag in example.tags}
+    problems = [
+        f"{example.where}: {tag}"
+        for split in others.values()
+        for example in split
+        for tag in dict.fromkeys(example.tags)
+        if _kind(tag, scheme) not in seen
+    ]
+    if problems:
+        raise problems_error(
+            "tags that training never sees", problems, "Add sentences that have them, or check the columns."
+        )
+    if scheme is None:
+        if len(seen) < 2:
+            raise DataError(f"all words have the tag {next(iter(seen), None)!r}", where=path)
+        return tuple(sorted(seen))
+    kinds = sorted(seen - {"O"})
+    if not kinds:
+        raise DataError("no word has a tag other than O", where=path, remedy="Check the columns.")
+    letters = [letter for letter in ("B", "M", "I", "E", "S") if letter in _letters(scheme)]
+    tags = [letter if kind == "_" else f"{letter}-{kind}" for kind in kinds for letter in letters]
+    return tuple((["O"] if "O" in seen else []) + tags)
+
+
+def _letters(scheme: Scheme) -> str:
+    return {"BIOES": "BIES", "BMES": "BMES"}.get(scheme, "BI")
+
+
+def _kind(tag: str, scheme: Scheme | None) -> str:
+    if scheme is None or tag == "O":
+        return tag
+    return tag.partition("-")[2] or "_"

@@ -1,0 +1,103 @@
+"""How well a tagger did: figures with intervals, and what it got wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from hanmo.metrics.classification import classification_scores
+from hanmo.metrics.intervals import bootstrap_interval
+from hanmo.metrics.per_example import PerExample, ratio_of_sums
+from hanmo.metrics.spans import span_examples, span_scores
+from hanmo.metrics.tag_schemes import Scheme, entities
+from hanmo.tasks.tag_examples import TagExample
+from hanmo.tasks.tagger import Tagged
+
+__all__ = ["glance_at_tags", "tag_figures", "tag_records"]
+
+
+def glance_at_tags(found: Sequence[Tagged], examples: Sequence[TagExample], scheme: Scheme | None) -> dict[str, float]:
+    """What is watched while training; `error` is 1 - F1 of spans, or the share of wrong tags where there are none."""
+    told = [list(sentence.tags) for sentence in found]
+    right = [list(example.tags) for example in examples]
+    pairs = [(a, b) for ours, theirs in zip(told, right, strict=True) for a, b in zip(ours, theirs, strict=True)]
+    accuracy = sum(a == b for a, b in pairs) / len(pairs)
+    if scheme is None:
+        return {"error": 1 - accuracy, "accuracy": accuracy}
+    f1 = span_scores(told, right, scheme=scheme).f1
+    return {"error": 1 - f1, "f1": f1, "accuracy": accuracy}
+
+
+def tag_figures(
+    found: Sequence[Tagged], examples: Sequence[TagExample], scheme: Scheme | None, *, seed: int
+) -> dict[str, Any]:
+    """All figures of one split.
+
+    Args:
+        found: what the model says.
+        examples: what is right.
+        scheme: how tags spell spans; None where each word has a tag of its own.
+        seed: of the bootstrap, over sentences.
+
+    Returns:
+        `n` sentences, `scores` (span F1 by the strict rule, and by that of seqeval without a mode; or accuracy), 95 %
+        `intervals`, `per_class`, and for tags without spans `confusion`; plain values for JSON.
+    """
+    told = [list(sentence.tags) for sentence in found]
+    right = [list(example.tags) for example in examples]
+    if scheme is not None:
+        strict = span_scores(told, right, scheme=scheme)
+        loose = span_scores(told, right, scheme=scheme, rule="seqeval-default")
+        values = {
+            "f1": strict.f1, "precision": strict.precision, "recall": strict.recall, "macro_f1": strict.macro_f1,
+            "f1_seqeval_default": loose.f1, "tag_accuracy": strict.tag_accuracy,
+        }  # fmt: skip
+        interval = bootstrap_interval(span_examples(told, right, scheme=scheme), seed=seed)
+        per_class = {name: asdict(each) for name, each in strict.per_type.items()}
+        return {"n": len(examples), "scores": values, "intervals": {"f1": asdict(interval)}, "per_class": per_class}
+    flat_told = [tag for tags in told for tag in tags]
+    flat_right = [tag for tags in right for tag in tags]
+    labels = sorted({*flat_told, *flat_right})
+    scores = classification_scores(flat_told, flat_right, labels=labels)
+    rows = [
+        [sum(a == b for a, b in zip(ours, theirs, strict=True)), len(theirs)]
+        for ours, theirs in zip(told, right, strict=True)
+    ]
+    by_sentence = PerExample("accuracy", np.array(rows, dtype=np.int64), ratio_of_sums)
+    return {
+        "n": len(examples),
+        "scores": {"accuracy": scores.accuracy, "macro_f1": scores.macro.f1},
+        "intervals": {"accuracy": asdict(bootstrap_interval(by_sentence, seed=seed))},
+        "per_class": {str(name): asdict(each) for name, each in scores.per_class.items()},
+        "confusion": scores.confusion.tolist(),
+    }
+
+
+def tag_records(found: Sequence[Tagged], examples: Sequence[TagExample], scheme: Scheme | None) -> list[dict[str, Any]]:
+    """One record for each sentence, plain values for JSON: those with the most errors first."""
+    records = []
+    for sentence, example in zip(found, examples, strict=True):
+        wrong = sum(a != b for a, b in zip(sentence.tags, example.tags, strict=True))
+        right, told = (_shown(example.words, tags, scheme) for tags in (example.tags, sentence.tags))
+        record = {
+            "where": example.where, "right": not wrong, "label": [span for span in right if span not in told],
+            "predicted": [span for span in told if span not in right], "text": _joined(example.words),
+            "tags": list(example.tags), "predicted_tags": list(sentence.tags),
+        }  # fmt: skip
+        records.append((-wrong, record))
+    return [record for _, record in sorted(records, key=lambda record: record[0])]
+
+
+def _shown(words: Sequence[str], tags: Sequence[str], scheme: Scheme | None) -> list[str]:
+    if scheme is None:
+        return [f"{word}/{tag}" for word, tag in zip(words, tags, strict=True)]
+    return [f"{_joined(words[span.start : span.end])}/{span.type}" for span in entities(tags, scheme)]
+
+
+def _joined(words: Sequence[str]) -> str:
+    """Words with blanks between them, characters without."""
+    characters = all(len(word) == 1 for word in words) and not "".join(words).isascii()
+    return ("" if characters else " ").join(words)

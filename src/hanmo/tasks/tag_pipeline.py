@@ -1,0 +1,104 @@
+"""`hanmo.pipeline("token-classification", …)`: which words of a text are names, or what part of speech they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+from hanmo.core.errors import ConfigError
+from hanmo.metrics.tag_schemes import Scheme, loose_entities
+from hanmo.tasks.pipeline import Pipeline, read_text
+from hanmo.tasks.tagger import Tagged, Tagger
+
+__all__ = ["TagPipeline", "Word", "cut_words"]
+
+Strategy = Literal["none", "simple", "first", "average", "max"]
+# letters and digits with what joins them inside a word; a Chinese character; any other sign
+_WORDS = re.compile(r"[^\W_\u3400-\u9fff\uf900-\ufaff]+(?:['’.\-][^\W_\u3400-\u9fff\uf900-\ufaff]+)*|\S")
+_SCHEMES: tuple[tuple[set[str], Scheme], ...] = (
+    ({"B", "I", "O"}, "IOB2"),
+    ({"B", "I", "E", "S", "O"}, "BIOES"),
+    ({"B", "M", "E", "S", "O"}, "BMES"),
+)
+
+
+class Word(NamedTuple):
+    """A word of a text."""
+
+    text: str
+    start: int
+    end: int
+
+
+def cut_words(text: str, unit: Literal["word", "character"]) -> list[Word]:
+    """The words of a text, or its characters, without white space."""
+    pattern = re.compile(r"\S") if unit == "character" else _WORDS
+    return [Word(found[0], found.start(), found.end()) for found in pattern.finditer(text)]
+
+
+class TagPipeline(Pipeline):
+    """See above.
+
+    Answers are lists. With `aggregation_strategy="none"` an object for each word whose tag is none of `ignore_labels`:
+    `{"entity": "B-PER", "score": …, "index": number of the word from 1, "word": …, "start": …, "end": …}`. Otherwise one
+    for each span: `{"entity_group": "PER", "score": mean of its words, "word": …, "start": …, "end": …}`. Tags are
+    those of words, which begin at their first sub-word, so the strategies of `transformers` that differ in how they
+    join sub-words ("simple", "first", "average", "max") come to the same.
+    """
+
+    def __init__(self, tagger: Tagger):
+        self.tagger = tagger
+
+    def read(self, item: Any) -> str:
+        """A text, or {"text": …}."""
+        return read_text(item)
+
+    def answers(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        items: list[str],
+        *,
+        aggregation_strategy: Strategy = "none",
+        ignore_labels: Sequence[str] = ("O",),
+    ) -> list[list[dict[str, Any]]]:
+        """See above.
+
+        Raises:
+            ConfigError: for a strategy that there is not.
+        """
+        if aggregation_strategy not in ("none", "simple", "first", "average", "max"):
+            raise ConfigError(
+                f"there is no strategy {aggregation_strategy!r}", where="aggregation_strategy",
+                remedy="Choose none, simple, first, average or max.",
+            )  # fmt: skip
+        cut = [cut_words(text, self.tagger.unit) for text in items]
+        found = self.tagger.tag([[word.text for word in words] for words in cut])
+        form = self._words if aggregation_strategy == "none" else self._spans
+        return [form(text, words, tagged, ignore_labels) for text, words, tagged in zip(items, cut, found, strict=True)]
+
+    def _words(self, text: str, words: Sequence[Word], tagged: Tagged, ignored: Sequence[str]) -> list[dict[str, Any]]:
+        return [
+            {"entity": tag, "score": score, "index": number, "word": word.text, "start": word.start, "end": word.end}
+            for number, (word, tag, score) in enumerate(zip(words, tagged.tags, tagged.scores, strict=True), 1)
+            if tag not in ignored
+        ]
+
+    def _spans(self, text: str, words: Sequence[Word], tagged: Tagged, ignored: Sequence[str]) -> list[dict[str, Any]]:
+        answers = []
+        for kind, start, end in self._groups(tagged.tags):
+            if kind in ignored:
+                continue
+            first, last = words[start].start, words[end - 1].end
+            score = sum(tagged.scores[start:end]) / (end - start)
+            answers.append(
+                {"entity_group": kind, "score": score, "word": text[first:last], "start": first, "end": last}
+            )
+        return answers
+
+    def _groups(self, tags: Sequence[str]) -> list[tuple[str, int, int]]:
+        """Kind, first word, and the word after the last of each span; of each word where tags spell none."""
+        letters = {tag.partition("-")[0] for tag in self.tagger.labels}
+        for known, scheme in _SCHEMES:
+            if letters <= known and letters & {"B", "S"}:
+                return [(span.type, span.start, span.end) for span in loose_entities(tags, scheme)]
+        return [(tag, place, place + 1) for place, tag in enumerate(tags)]

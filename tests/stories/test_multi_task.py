@@ -1,0 +1,194 @@
+"""Two tasks that learn together on one encoder, and whose models then stand alone."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import hanmo
+from hanmo.cli.app import main
+from hanmo.core.errors import ConfigError
+from hanmo.core.toml import to_toml
+from hanmo.models.bert import BertConfig, bert
+from hanmo.models.directory import write_model
+from hanmo.stories.multi_task_recipe import MultiTaskRecipe
+from hanmo.stories.train import plan, read_recipe, train
+from hanmo.tasks import text_figures
+from hanmo.tokenizers.tokenizer import Tokenizer
+from hanmo.tokenizers.words import train_words
+
+PEOPLE, PLACES = ("anna", "宝玉", "john", "黛玉"), ("paris", "金陵", "rome", "北京")
+MOODS = {"good": ("likes", "喜欢", "enjoys"), "bad": ("hates", "讨厌", "avoids")}
+
+
+def sentence(draw: random.Random, label: str) -> tuple[list[str], list[str]]:
+    """Words with who and where, in IOB2."""
+    words = [draw.choice(PEOPLE), draw.choice(MOODS[label]), draw.choice(PLACES), str(draw.randrange(1000))]
+    return words, ["B-PER", "O", "B-LOC", "O"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tasks")
+    for seed, (split, n) in enumerate({"train": 90, "dev": 30, "test": 30}.items()):
+        draw = random.Random(seed)
+        rows, tagged = [], []
+        for number in range(n):
+            label = ("good", "bad")[number % 2]
+            rows.append({"text": " ".join(sentence(draw, label)[0]), "label": label})
+            tagged.append("\n".join(f"{word} {tag}" for word, tag in zip(*sentence(draw, label), strict=True)))
+        (folder / f"mood-{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        (folder / f"who-{split}.conll").write_text("\n\n".join(tagged[: n // 2]) + "\n")
+    return folder
+
+
+def recipe(folder: Path, **more: Any) -> MultiTaskRecipe:
+    splits = ("train", "dev", "test")
+    values: dict[str, Any] = {
+        "tasks": [
+            {
+                "name": "who",
+                "task": "token-classification",
+                "data": {split: str(folder / f"who-{split}.conll") for split in splits} | {"scheme": "IOB2"},
+            },
+            {
+                "name": "mood",
+                "task": "text-classification",
+                "data": {split: str(folder / f"mood-{split}.jsonl") for split in splits} | {"leaks": "keep"},
+            },
+        ],
+        "model": {"encoder": "bilstm", "d_embedding": 16, "d_hidden": 8, "dropout": 0.1, "min_count": 1},
+        "batch_size": 8,
+        "alpha": 0.5,
+        "training": {"epochs": 15, "lr": 1e-2, "checkpoint_steps": 10, "checkpoint_seconds": None},
+    }
+    return MultiTaskRecipe.model_validate(values | more)
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(recipe(data), out=tmp_path_factory.mktemp("runs") / "multi").run
+
+
+def test_both_are_learned_and_each_stands_alone(run: Path) -> None:
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    assert evaluation["test"]["scores"]["mood accuracy"] > 0.9
+    assert evaluation["test"]["scores"]["who f1"] > 0.9
+    assert evaluation["test"]["tasks"]["who"]["scores"]["f1"] == evaluation["test"]["scores"]["who f1"]
+    mood = hanmo.pipeline("text-classification", run / "model/mood", device="cpu")
+    assert [answer["label"] for answer in mood(["宝玉 讨厌 rome", "anna likes 北京"])] == ["bad", "good"]
+    who = hanmo.pipeline("ner", run / "model/who", device="cpu")
+    assert [one["entity"][2:] for one in who("anna likes rome")] == ["PER", "LOC"]
+    for name in ("mood", "who"):
+        assert hanmo.load(run / "model" / name).tokenizer.vocab_size == Tokenizer.load(run / "model/mood").vocab_size
+
+
+def test_the_encoder_is_shared(run: Path) -> None:
+    mood, who = (hanmo.load(run / "model" / name).model for name in ("mood", "who"))
+    assert all(
+        torch.equal(one, other)
+        for one, other in zip(mood.backbone.parameters(), who.backbone.parameters(), strict=True)
+    )
+    record = json.loads((run / "run.json").read_text())
+    heads = sum(p.numel() for model in (mood, who) for p in model.head.parameters())
+    assert record["model"]["parameters"] == heads + sum(p.numel() for p in mood.backbone.parameters())
+    assert set(record["hashes"]) == {"tokenizer.json", "who/model.safetensors", "mood/model.safetensors"}
+    assert record["data"]["examples"] == {"train": 135, "dev": 45, "test": 45}
+    assert "mood: good" in record["data"]["labels"]
+
+
+def test_each_task_has_its_table(run: Path) -> None:
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert page.count("<h3>mood</h3>") == page.count("<h3>who</h3>") == 1
+    rows = [json.loads(line) for line in (run / "predictions.jsonl").read_text().splitlines()]
+    assert {row["task"] for row in rows} == {"mood", "who"}
+    assert len(rows) == 2 * 45
+
+
+def test_an_interrupted_run_goes_on(run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = 0
+    glance = text_figures.glance
+
+    def stop(*arguments: Any, **options: Any) -> dict[str, float]:
+        nonlocal seen
+        seen += 1
+        if seen == 3:
+            raise KeyboardInterrupt
+        return glance(*arguments, **options)
+
+    monkeypatch.setattr(text_figures, "glance", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(data), out=tmp_path / "run")
+    monkeypatch.undo()
+    result = train(recipe(data), out=tmp_path / "run", resume=True)
+    for name in ("mood", "who"):
+        files = [folder / "model" / name / "model.safetensors" for folder in (run, tmp_path / "run")]
+        assert files[0].read_bytes() == files[1].read_bytes()
+    assert "mood accuracy" in result.summary()
+    before = (tmp_path / "run/model/mood/model.safetensors").stat().st_mtime_ns
+    assert train(recipe(data), out=tmp_path / "run", resume=True).evaluation == result.evaluation
+    assert (tmp_path / "run/model/mood/model.safetensors").stat().st_mtime_ns == before
+
+
+def test_from_a_checkpoint(data: Path, tmp_path: Path) -> None:
+    words = [*PEOPLE, *PLACES, *(word for group in MOODS.values() for word in group), *map(str, range(1000))]
+    tokenizer = train_words(words, 1200)
+    torch.manual_seed(0)
+    shape = {"vocab_size": tokenizer.vocab_size, "d_model": 16, "n_layers": 1, "n_heads": 2, "max_len": 40}
+    write_model(tmp_path / "bert", bert(BertConfig.model_validate(shape), "BertForMaskedLM"))
+    tokenizer.save(tmp_path / "bert")
+    settings = recipe(
+        data, model={"checkpoint": str(tmp_path / "bert")}, training={"epochs": 10, "lr": 1e-2, "patience": None}
+    )
+    result = train(settings, out=tmp_path / "run")
+    assert result.evaluation["test"]["scores"]["who f1"] > 0.8
+    mood, who = (hanmo.load(tmp_path / "run/model" / name).model for name in ("mood", "who"))
+    shared = dict(mood.backbone.named_parameters())
+    # the tagger has no pooler
+    assert {name.split(".")[0] for name in shared.keys() - dict(who.backbone.named_parameters()).keys()} == {"pooler"}
+    assert all(torch.equal(parameter, shared[name]) for name, parameter in who.backbone.named_parameters())
+    assert hanmo.pipeline("ner", tmp_path / "run/model/who", device="cpu")("anna likes rome")
+
+
+def test_a_study_of_several_tasks(data: Path, tmp_path: Path) -> None:
+    study = {"search": {"alpha": [0.0, 1.0]}, "by": "who f1"}
+    result = train(recipe(data, study=study, training={"epochs": 2, "lr": 1e-2}), out=tmp_path / "run")
+    assert {"mood accuracy", "who f1"} <= set(
+        result.evaluation["groups"][result.evaluation["chosen"]]["figures"]["test"]
+    )
+
+
+def test_recipes_and_plans(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "both.toml").write_text(to_toml(recipe(data).model_dump(mode="json")), encoding="utf-8")
+    assert isinstance(again := read_recipe(tmp_path / "both.toml"), MultiTaskRecipe)
+    assert [entry.model_dump() for entry in again.tasks] == [entry.model_dump() for entry in recipe(data).tasks]
+    text = plan(tmp_path / "both.toml")
+    assert "135 train, 45 dev, 45 test" in text
+    assert "mood: bad 45, mood: good 45" in text
+    assert (
+        main(["train", str(tmp_path / "both.toml"), "--out", str(tmp_path / "run"), "--set", "training.epochs=1"]) == 0
+    )
+    assert f"hanmo predict token-classification {tmp_path}/run/model/who" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda tasks: tasks[:1], "at least 2 items"),
+        (lambda tasks: [tasks[0], tasks[1] | {"name": "who"}], "the same name"),
+        (lambda tasks: [tasks[0], tasks[1] | {"task": "translation"}], "text-classification"),
+        (lambda tasks: [tasks[0], tasks[1] | {"name": "a b"}], "should match pattern"),
+        (lambda tasks: [tasks[0], tasks[1] | {"crf": True}], "crf"),
+    ],
+)
+def test_impossible_recipes(change: Any, match: str, data: Path, tmp_path: Path) -> None:
+    values = recipe(data).model_dump(mode="json")
+    values["tasks"] = change(values["tasks"])
+    (tmp_path / "bad.toml").write_text(to_toml(values), encoding="utf-8")
+    with pytest.raises(ConfigError, match=match):
+        read_recipe(tmp_path / "bad.toml")
