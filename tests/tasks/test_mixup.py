@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from hanmo.models.bert import BertConfig, bert
 from hanmo.models.cnn import CNNConfig, cnn
 from hanmo.tasks.mixup import mixed_loss
-from hanmo.tasks.text_classification import LossSettings, classification_loss
+from hanmo.tasks.text_classification import classification_loss
+from hanmo.tasks.text_loss import LossSettings
 
 IDS = torch.tensor([[2, 5, 6, 7, 3], [2, 8, 3, 0, 0], [2, 9, 5, 3, 0]])
 MASK = (IDS != 0).long()

@@ -97,6 +97,8 @@ class TaskRecord(_Record):
 
     run: RunRecord
     data: DataRecord = DataRecord()
+    task: str = "text-classification"
+    """Name of the task, as in the recipe."""
     kind: str = "single"
     evaluation: dict[str, SplitFigures] = {}
     predictions: list[Prediction] = []
@@ -124,6 +126,7 @@ def read_task_run(path: str | Path) -> TaskRecord:
     return TaskRecord(
         run=record,
         data=_check(DataRecord, run.get("data") or {}, path / "run.json"),
+        task=(run.get("recipe") or {}).get("task", "text-classification"),
         kind=((run.get("recipe") or {}).get("data") or {}).get("kind", "single"),
         evaluation=_check(dict[str, SplitFigures], read_json(evaluation), evaluation) if evaluation.is_file() else {},
         predictions=_read_predictions(path / "predictions.jsonl"),

@@ -52,14 +52,19 @@ def task_page(record: TaskRecord, *, lang: Language = "en") -> str:
         "examples": _examples(record, say),
         "results": _results(record, say),
         "errors": _errors(record, say),
-        "training": loss_curves(record.run.metrics, say, speed_title="rows_speed") or nothing(say),
+        "training": loss_curves(
+            record.run.metrics,
+            say,
+            speed_title="words_speed" if record.task == "token-classification" else "rows_speed",
+        )
+        or nothing(say),
         "recipe": recipe_section(record.run, say),
         "machine": machine_section(record.run, say),
     }
     return page(
         lang="zh-Hans" if lang == "zh" else "en",
         title=record.run.name,
-        kind=say("kind_classifier"),
+        kind=say(f"kind_{record.task}"),
         contents=say("contents"),
         sections=[(name, say(name), body) for name, body in sections.items()],
         head=_head(record, say),
@@ -227,9 +232,9 @@ def _errors(record: TaskRecord, say: Writer) -> Html:
     wrong = [row for row in record.predictions if best is not None and row.split == best[0] and not row.right]
     if not wrong:
         return nothing(say) if not record.predictions else element("p", say("no_errors"))
-    parts = [
-        element("p", say("errors_lead", n=say.integer(len(wrong)), shown=min(len(wrong), _SHOWN_ERRORS)), cls="soft")
-    ]
+    own = f"errors_lead_{record.task}"
+    lead = own if say.known(own) else "errors_lead"
+    parts = [element("p", say(lead, n=say.integer(len(wrong)), shown=min(len(wrong), _SHOWN_ERRORS)), cls="soft")]
     for row in wrong[:_SHOWN_ERRORS]:
         sure = f" ({row.probability:.3f})" if row.probability is not None else ""
         meta = f"{say('right_label')} {_shown(row.label)} · {say('predicted_label')} {_shown(row.predicted)}{sure} · {row.where}"

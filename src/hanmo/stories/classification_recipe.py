@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from hanmo.core.settings import Settings
 from hanmo.stories.task_recipe import EncoderSection, TaskRecipe
 from hanmo.tasks.augment_settings import AugmentSettings
-from hanmo.tasks.text_classification import LossSettings
 from hanmo.tasks.text_examples import TextData
+from hanmo.tasks.text_loss import LossSettings
 
 if TYPE_CHECKING:
     from hanmo.stories.classify import ClassificationWork

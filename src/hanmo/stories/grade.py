@@ -54,8 +54,9 @@ class GradingWork(TaskWork[GradingRecipe, "Grader"]):
     def learn(self, model: Grader, splits: Splits[TextExample]) -> Learning:
         from hanmo.batches.padded_rows import PaddedRows
         from hanmo.tasks.grading_figures import glance_at_grades
-        from hanmo.tasks.text_classification import LossSettings, classification_loss, encode_examples, fills_of
+        from hanmo.tasks.text_classification import classification_loss, encode_examples, fills_of
         from hanmo.tasks.text_classifier import OVERLAP
+        from hanmo.tasks.text_loss import LossSettings
 
         scale, tokenizer = model.scale, model.tokenizer
         # grades of any scale are learned as numbers between 0 and 1

@@ -11,8 +11,8 @@ from hanmo.stories.classification_recipe import ClassificationRecipe
 from hanmo.stories.tagging_recipe import TaggerSection, TaggingRecipe
 from hanmo.stories.task_recipe import EncoderSection, TaskRecipe
 from hanmo.tasks.tag_examples import TagData
-from hanmo.tasks.text_classification import LossSettings
 from hanmo.tasks.text_examples import TextData
+from hanmo.tasks.text_loss import LossSettings
 
 if TYPE_CHECKING:
     from hanmo.stories.multi_task import MultiTaskWork

@@ -79,6 +79,7 @@ class TaggingWork(TaskWork[TaggingRecipe, "Tagger"]):
         return Learning(
             batches=PaddedRows(rows, fills=fills, batch_size=self.recipe.batch_size, seed=self.recipe.seed),
             loss=tagging_loss,
+            unit="words",
             watch=lambda: glance_at_tags(model.tag(words), splits.dev, self.scheme),
         )
 

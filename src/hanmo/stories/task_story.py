@@ -41,6 +41,8 @@ class Learning:
     """What was made of the training examples besides themselves, and how often: for the record."""
     shown: Sequence[str] = ()
     """Lines for the plan: some of what was made."""
+    unit: str = "rows"
+    """What the loss counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +175,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         fitted = fit(
             model.model, loss=learning.loss, batches=learning.batches,
             settings=recipe.training.fitted(learning.batches.n_batches), run=self.run,
-            evaluate=lambda _: learning.watch(), identity=identity, compute=choose_compute(pick_device(recipe.device)),
+            evaluate=lambda _: learning.watch(), identity=identity, unit=learning.unit, compute=choose_compute(pick_device(recipe.device)),
             resume=self.resume and self.run.checkpoints.exists(),
         )  # fmt: skip
         known = self.run.read().get("training", {})

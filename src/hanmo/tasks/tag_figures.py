@@ -81,23 +81,23 @@ def tag_records(found: Sequence[Tagged], examples: Sequence[TagExample], scheme:
     records = []
     for sentence, example in zip(found, examples, strict=True):
         wrong = sum(a != b for a, b in zip(sentence.tags, example.tags, strict=True))
-        right, told = (_shown(example.words, tags, scheme) for tags in (example.tags, sentence.tags))
+        between = _between(example.words)
+        right, told = (_shown(example.words, tags, scheme, between) for tags in (example.tags, sentence.tags))
         record = {
             "where": example.where, "right": not wrong, "label": [span for span in right if span not in told],
-            "predicted": [span for span in told if span not in right], "text": _joined(example.words),
+            "predicted": [span for span in told if span not in right], "text": between.join(example.words),
             "tags": list(example.tags), "predicted_tags": list(sentence.tags),
         }  # fmt: skip
         records.append((-wrong, record))
     return [record for _, record in sorted(records, key=lambda record: record[0])]
 
 
-def _shown(words: Sequence[str], tags: Sequence[str], scheme: Scheme | None) -> list[str]:
+def _shown(words: Sequence[str], tags: Sequence[str], scheme: Scheme | None, between: str) -> list[str]:
     if scheme is None:
         return [f"{word}/{tag}" for word, tag in zip(words, tags, strict=True)]
-    return [f"{_joined(words[span.start : span.end])}/{span.type}" for span in entities(tags, scheme)]
+    return [f"{between.join(words[span.start : span.end])}/{span.type}" for span in entities(tags, scheme)]
 
 
-def _joined(words: Sequence[str]) -> str:
-    """Words with blanks between them, characters without."""
-    characters = all(len(word) == 1 for word in words) and not "".join(words).isascii()
-    return ("" if characters else " ").join(words)
+def _between(words: Sequence[str]) -> str:
+    """What stands between words: a blank, or nothing where they are characters."""
+    return "" if all(len(word) == 1 for word in words) and not "".join(words).isascii() else " "

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hanmo.core.errors import DataError
-from hanmo.core.settings import Settings
 from hanmo.tasks.text_examples import Kind, TextExample
+from hanmo.tasks.text_loss import LossSettings
 from hanmo.tokenizers.tokenizer import Tokenizer
 from hanmo.training.interfaces import Loss
 
 __all__ = [
     "PROBLEM_TYPES",
-    "LossSettings",
     "class_weights",
     "classification_loss",
     "encode_examples",
@@ -33,17 +31,6 @@ PROBLEM_TYPES = {
     "regression": "regression",
 }
 """What config.json calls each kind of task."""
-
-
-class LossSettings(Settings):
-    """What is minimised."""
-
-    class_weights: Literal["none", "balanced"] = "none"
-    """`balanced`: a class counts as much as any other, however rare (single and multi)."""
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the probability that the target gives to all classes alike (Szegedy et al., 2016, §7); single only."""
-    focal_gamma: float = Field(default=0.0, ge=0)
-    """Turns down what is told right already, by (1 - p)^γ (Lin et al., 2017, eq. 4); single only."""
 
 
 def encode_examples(

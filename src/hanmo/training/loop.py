@@ -33,6 +33,7 @@ def fit(
     compute: Compute,
     resume: bool = False,
     on_step: Callable[[Event], None] | None = None,
+    unit: str = "tokens",
 ) -> FitResult:
     """Train `model` in place.
 
@@ -54,6 +55,7 @@ def fit(
         compute: device and precision; applied to torch's global settings.
         resume: go on from the newest complete checkpoint; from the start if there is none.
         on_step: called after every step with its event.
+        unit: what the loss counts, as the progress bar calls it.
 
     Returns:
         How the run ended. SIGTERM and Ctrl-C end it with status "stopped" and a checkpoint.
@@ -65,7 +67,7 @@ def fit(
     """
     compute.apply()
     with Interrupts() as interrupts, _deterministic(settings.deterministic):
-        session = Session(model, loss, batches, settings, run, evaluate, identity, compute, interrupts)
+        session = Session(model, loss, batches, settings, run, evaluate, identity, compute, interrupts, unit)
         try:
             session.prepare(resume)
         except Interrupted:

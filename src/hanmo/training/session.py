@@ -77,7 +77,9 @@ class Session:
         identity: Mapping[str, str],
         compute: Compute,
         interrupts: Interrupts,
+        unit: str,
     ):
+        self.unit = unit
         self.model = model.to(compute.device)
         self.loss, self.batches, self.settings, self.run, self.compute = loss, batches, settings, run, compute
         self.evaluate_model, self.interrupts = evaluate, interrupts
@@ -337,7 +339,7 @@ class Session:
         """What the progress bar says behind its numbers."""
         loss = "not finite" if event["loss"] is None else f"{event['loss']:.3f}"
         held_out = self.state.evaluation.get(self.settings.monitor)
-        shown: dict[str, object] = {"loss": loss, "tokens/s": f"{event['tokens_per_s']:,.0f}"}
+        shown: dict[str, object] = {"loss": loss, f"{self.unit}/s": f"{event['tokens_per_s']:,.0f}"}
         return shown if held_out is None else shown | {"held-out": f"{held_out:.3f}"}
 
     # -- parts ---------------------------------------------------------------------------------------------------

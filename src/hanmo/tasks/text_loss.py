@@ -1,0 +1,22 @@
+"""What is minimised when a classifier of texts is trained."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from hanmo.core.settings import Settings
+
+__all__ = ["LossSettings"]
+
+
+class LossSettings(Settings):
+    """What is minimised."""
+
+    class_weights: Literal["none", "balanced"] = "none"
+    """`balanced`: a class counts as much as any other, however rare (single and multi)."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the probability that the target gives to all classes alike (Szegedy et al., 2016, §7); single only."""
+    focal_gamma: float = Field(default=0.0, ge=0)
+    """Turns down what is told right already, by (1 - p)^γ (Lin et al., 2017, eq. 4); single only."""
