@@ -6,6 +6,7 @@ import numpy as np
 
 from hanmo.core.compiled import compiled
 from hanmo.ngrams.marks import N_MARKS, UNKNOWN
+from hanmo.ngrams.prefetch import prefetch
 
 __all__ = ["FREE", "enter_words", "find_word", "number_words"]
 
@@ -15,6 +16,11 @@ _BASIS = np.uint64(0xCBF29CE484222325)
 _PRIME = np.uint64(0x100000001B3)
 _HALF = np.uint64(32)
 _LOW = np.uint64(0xFFFFFFFF)
+
+_STEP = 8
+"""Words between two questions to memory about the same word: its slot, its letters, and then the comparison."""
+_RING = 32
+"""Words that are on their way; a power of 2 above 3 steps."""
 
 
 @compiled()
@@ -72,6 +78,12 @@ def enter_words(slots: np.ndarray, starts: np.ndarray, letters: np.ndarray) -> i
 
 
 @compiled()
+def _number(hash_, data, low, high, slots, starts, letters):
+    word = _find(hash_, data, low, high, slots, starts, letters)
+    return word if word >= N_MARKS else UNKNOWN  # no text can write a mark
+
+
+@compiled()
 def number_words(data, kinds, slots, starts, letters, ids, ends) -> int:
     """Numbers of the words of a text.
 
@@ -84,6 +96,11 @@ def number_words(data, kinds, slots, starts, letters, ids, ends) -> int:
     Returns:
         How many words there are.
     """
+    hashes = np.empty(_RING, np.uint64)
+    lows = np.empty(_RING, np.int64)
+    highs = np.empty(_RING, np.int64)
+    mask = np.uint64(len(slots) - 1)
+    ring = _RING - 1
     n_ids = n_ends = 0
     i, n = 0, len(data)
     while i < n:
@@ -100,7 +117,24 @@ def number_words(data, kinds, slots, starts, letters, ids, ends) -> int:
             hash_ = (hash_ ^ np.uint64(data[i])) * _PRIME
             i += 1
             kind = kinds[data[i]]
-        word = _find(_finish(hash_), data, low, i, slots, starts, letters)
-        ids[n_ids] = word if word >= N_MARKS else UNKNOWN  # no text can write a mark
+        hash_ = _finish(hash_)
+        place = n_ids & ring
+        hashes[place], lows[place], highs[place] = hash_, low, i
+        prefetch(slots, np.int64(hash_ & mask))
         n_ids += 1
+        if n_ids > _STEP:
+            word = np.int64(slots[hashes[(n_ids - 1 - _STEP) & ring] & mask] & _LOW)
+            if word < len(starts) - 1:
+                prefetch(starts, word)
+        if n_ids > 2 * _STEP:
+            word = np.int64(slots[hashes[(n_ids - 1 - 2 * _STEP) & ring] & mask] & _LOW)
+            if word < len(starts) - 1 and 0 <= starts[word] < len(letters):
+                prefetch(letters, starts[word])
+        if n_ids > 3 * _STEP:
+            k = n_ids - 1 - 3 * _STEP
+            place = k & ring
+            ids[k] = _number(hashes[place], data, lows[place], highs[place], slots, starts, letters)
+    for k in range(max(0, n_ids - 3 * _STEP), n_ids):
+        place = k & ring
+        ids[k] = _number(hashes[place], data, lows[place], highs[place], slots, starts, letters)
     return n_ids

@@ -12,7 +12,7 @@ from hanmo.ngrams.prefetch import prefetch
 
 __all__ = ["distribution", "score_sentences", "walk"]
 
-_LANES = 16
+_LANES = 12
 _KEY = np.uint64(8)
 _WORD = np.uint64(24)
 _HALF = np.uint64(32)
