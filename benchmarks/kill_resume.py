@@ -1,6 +1,6 @@
 """Kills training with SIGKILL at random moments and shows that resuming changes nothing.
 
-    python benchmarks/kill_resume.py [--kills 50] [--steps 150] [--seed 0] [--json]
+    python benchmarks/kill_resume.py [--kills 50] [--steps 150] [--seed 0] [--optimizer adamw|muon] [--json]
 
 A small GPT-2 (dropout on, three micro-batches per step, shuffled data, evaluations, checkpoints every five steps)
 is trained once without interruption. Then runs with the same settings are killed at moments drawn uniformly over
@@ -25,7 +25,7 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -59,7 +59,7 @@ def evaluate(model: nn.Module) -> dict[str, float]:
     return {"loss": float(total) / count}
 
 
-def train(path: Path, n_steps: int, seed: int, resume: bool) -> None:
+def train(path: Path, n_steps: int, seed: int, resume: bool, optimizer: Literal["adamw", "muon"]) -> None:
     torch.manual_seed(seed)
     model = gpt2(
         GPT2Config(
@@ -68,7 +68,14 @@ def train(path: Path, n_steps: int, seed: int, resume: bool) -> None:
         )
     )  # fmt: skip
     settings = TrainingSettings(
-        n_steps=n_steps, accumulate=3, lr=3e-3, eval_every=7, checkpoint_steps=5, seed=seed, deterministic=True
+        n_steps=n_steps,
+        accumulate=3,
+        lr=3e-3,
+        eval_every=7,
+        checkpoint_steps=5,
+        seed=seed,
+        deterministic=True,
+        optimizer=optimizer,
     )
     compute = Compute(
         device=torch.device("cpu"), autocast=None, matmul_precision="highest", compile=False, n_threads=1, findings={}
@@ -82,7 +89,7 @@ def train(path: Path, n_steps: int, seed: int, resume: bool) -> None:
 class Session:
     """A forked process that trains. The parent never computes, so that each child starts from the same state."""
 
-    def __init__(self, path: Path, n_steps: int, seed: int, *, resume: bool):
+    def __init__(self, path: Path, n_steps: int, seed: int, optimizer: Literal["adamw", "muon"], *, resume: bool):
         path.mkdir(parents=True, exist_ok=True)
         reader, writer = os.pipe()
         self.pid = os.fork()
@@ -91,7 +98,7 @@ class Session:
             try:
                 os.close(reader)
                 os.write(writer, b"x")
-                train(path, n_steps, seed, resume)
+                train(path, n_steps, seed, resume, optimizer)
                 code = 0
             except BaseException:
                 traceback.print_exc()
@@ -148,13 +155,14 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--steps", type=int, default=150, help="optimizer steps of a run")
     parser.add_argument("--seed", type=int, default=0, help="seed of the moments")
+    parser.add_argument("--optimizer", choices=("adamw", "muon"), default="adamw")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     arguments = parser.parse_args()
     set_quiet(True)
     moments = random.Random(arguments.seed)
     folder = Path(tempfile.mkdtemp(prefix="kill-resume-"))
     try:
-        findings = measure(folder, arguments.kills, arguments.steps, moments)
+        findings = measure(folder, arguments.kills, arguments.steps, moments, arguments.optimizer)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     passed = (
@@ -173,12 +181,14 @@ def main() -> int:
     return 0 if passed else 1
 
 
-def measure(folder: Path, n_kills: int, n_steps: int, moments: random.Random) -> dict[str, Any]:
+def measure(
+    folder: Path, n_kills: int, n_steps: int, moments: random.Random, optimizer: Literal["adamw", "muon"]
+) -> dict[str, Any]:
     started = time.monotonic()
     durations = []
     for name, seed in (("whole", 0), ("repeat", 0), ("other", 1)):
         begin = time.monotonic()
-        Session(folder / name, n_steps, seed, resume=False).wait()
+        Session(folder / name, n_steps, seed, optimizer, resume=False).wait()
         durations.append(time.monotonic() - begin)
     whole, duration = outcome(folder / "whole"), min(durations)
     kills: list[int] = []
@@ -189,12 +199,12 @@ def measure(folder: Path, n_kills: int, n_steps: int, moments: random.Random) ->
         for _ in range(min(moments.randint(1, 4), n_kills - len(kills))):
             newest = latest_checkpoint(path / "checkpoints")
             left = 1 - (int(newest.name.removeprefix("step-")) if newest else 0) / n_steps
-            if not Session(path, n_steps, 0, resume=resume).kill_after(moments.uniform(0, duration * left)):
+            if not Session(path, n_steps, 0, optimizer, resume=resume).kill_after(moments.uniform(0, duration * left)):
                 break
             kills.append(steps_done(path))
             in_a_save += any((path / "checkpoints").glob(".hanmo-tmp-*"))
             resume = True
-        Session(path, n_steps, 0, resume=True).wait()
+        Session(path, n_steps, 0, optimizer, resume=True).wait()
         runs += 1
         exact += outcome(path) == whole
         shutil.rmtree(path)
