@@ -33,6 +33,15 @@ def test_round_trip(model: NgramModel, folder: Path, sentences: list[str]) -> No
     assert not loaded.automaton.table.flags.writeable
 
 
+def test_in_memory(model: NgramModel, folder: Path, sentences: list[str]) -> None:
+    loaded = load(folder, in_memory=True)
+    assert (loaded.log10(sentences) == model.log10(sentences)).all()
+    for array in (loaded.automaton.table, loaded.lexicon.letters):
+        assert array.base is None  # its own memory, no view of the file
+        assert not array.flags.writeable
+    assert load(folder).automaton.table.base is not None
+
+
 def test_it_is_safetensors(folder: Path, model: NgramModel) -> None:
     arrays = load_file(folder / "ngram.safetensors")
     assert (arrays["table"] == model.automaton.table).all()

@@ -104,7 +104,7 @@ def test_refused_before_reading(text: Path, tmp_path: Path) -> None:
         ({"method": "lsa"}, "unknown method 'lsa'"),
     ]:
         with pytest.raises(ConfigError, match=words):
-            train_vectors(text, tmp_path / "v", **options)  # type: ignore[arg-type]
+            train_vectors(text, tmp_path / "v", **options)  # type: ignore[arg-type] (what is tested)
     assert [path.name for path in tmp_path.iterdir()] == [text.name]
 
 

@@ -258,7 +258,7 @@ def test_not_there_or_something_else(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"v\.gz: a damaged \.gz"):
         read_vectors(tmp_path / "v.gz", "glove")
     with pytest.raises(ConfigError, match=r"unknown form 'npy'.*hanmo, word2vec"):
-        read_vectors(tmp_path / "v", "npy")  # type: ignore[arg-type]
+        read_vectors(tmp_path / "v", "npy")  # type: ignore[arg-type] (what is tested)
 
 
 @pytest.mark.parametrize("name", ["v.txt", "v.bin"])

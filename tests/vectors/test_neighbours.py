@@ -102,7 +102,7 @@ def test_king_and_queen(method: AnalogyMethod) -> None:
     vectors = WordVectors(words, np.array([[1, 0, 0.2], [0, 1, 0.2], [1, 0, 2], [0, 1, 2], [0.5, 0.5, -1]]))
     assert analogy(vectors, "男", "国王", "女", 1, method=method)[0].word == "王后"
     with pytest.raises(ConfigError, match="unknown method 'cos'"):
-        analogy(vectors, "男", "国王", "女", method="cos")  # type: ignore[arg-type]
+        analogy(vectors, "男", "国王", "女", method="cos")  # type: ignore[arg-type] (what is tested)
     with pytest.raises(DataError, match="'皇帝', '太监'"):
         analogy(vectors, "皇帝", "国王", "太监")
 

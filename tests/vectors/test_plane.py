@@ -28,4 +28,4 @@ def test_refused() -> None:
     with pytest.raises(DataError, match="three words"):
         plane(vectors, ["a", "b"])
     with pytest.raises(ConfigError, match="unknown method 'umap'"):
-        plane(vectors, ["a", "b", "c"], method="umap")  # type: ignore[arg-type]
+        plane(vectors, ["a", "b", "c"], method="umap")  # type: ignore[arg-type] (what is tested)

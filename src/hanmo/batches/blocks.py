@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hanmo.batches.state import read_place
 from hanmo.core.errors import ConfigError, DataError, TrainingError
 
 __all__ = ["TokenBlocks", "check_ids"]
@@ -114,15 +115,7 @@ class TokenBlocks:
         Raises:
             TrainingError: if it belongs to other data or settings, or is damaged.
         """
-        if state.get("fingerprint", self.fingerprint) != self.fingerprint:
-            raise TrainingError(
-                "the checkpoint was written with other training data or batch settings",
-                where="batches",
-                remedy="Resume with the data and recipe of the run, or start a new run.",
-            )
-        epoch, position = state.get("epoch"), state.get("position")
-        if not isinstance(epoch, int) or not isinstance(position, int) or epoch < 0:
-            raise TrainingError(f"the state of the batches is damaged: {dict(state)}", where="batches")
+        epoch, position = read_place(state, self.fingerprint)
         order = self._shuffle(epoch)
         if not 0 <= position < len(order):
             raise TrainingError(f"position {position} is outside epoch {epoch} of {len(order)} blocks", where="batches")

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hanmo.core.errors import ConfigError, TrainingError
+from hanmo.batches.state import check_fingerprint, damaged_state
+from hanmo.core.errors import ConfigError
 
 __all__ = ["SOURCE", "MixedBatches", "Source", "mixing_shares"]
 
@@ -100,11 +101,7 @@ class MixedBatches:
         Raises:
             TrainingError: if it belongs to other data or settings, or is damaged.
         """
-        if state.get("fingerprint", self.fingerprint) != self.fingerprint:
-            raise TrainingError(
-                "the checkpoint was written with other training data or batch settings", where="batches",
-                remedy="Resume with the data and recipe of the run, or start a new run.",
-            )  # fmt: skip
+        check_fingerprint(state, self.fingerprint)
         position, parts = state.get("position"), state.get("sources")
         if (
             not isinstance(position, int)
@@ -112,7 +109,7 @@ class MixedBatches:
             or not isinstance(parts, dict)
             or parts.keys() != self._sources.keys()
         ):
-            raise TrainingError(f"the state of the batches is damaged: {dict(state)}", where="batches")
+            raise damaged_state(state)
         for name, source in self._sources.items():
             source.restore(parts[name])
         self._position = position

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from hanmo.batches.by_length import pad_rows
+from hanmo.batches.state import read_place
 from hanmo.core.errors import ConfigError, DataError, TrainingError
 
 __all__ = ["PaddedRows", "collate"]
@@ -115,15 +116,7 @@ class PaddedRows:
         Raises:
             TrainingError: if it belongs to other data or settings, or is damaged.
         """
-        if state.get("fingerprint", self.fingerprint) != self.fingerprint:
-            raise TrainingError(
-                "the checkpoint was written with other training data or batch settings",
-                where="batches",
-                remedy="Resume with the data and recipe of the run, or start a new run.",
-            )
-        epoch, position = state.get("epoch"), state.get("position")
-        if not isinstance(epoch, int) or not isinstance(position, int) or epoch < 0:
-            raise TrainingError(f"the state of the batches is damaged: {dict(state)}", where="batches")
+        epoch, position = read_place(state, self.fingerprint)
         if not 0 <= position < self.n_batches:
             raise TrainingError(
                 f"position {position} is outside epoch {epoch} of {self.n_batches} batches", where="batches"

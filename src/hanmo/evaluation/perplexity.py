@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hanmo.core.errors import DataError
 from hanmo.metrics.compression import bits_per_byte, perplexity
+from hanmo.nn.evaluating import evaluating
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,20 +42,15 @@ def evaluate_blocks(model: NextTokenModel, blocks: Iterable[Mapping[str, Tensor]
     from hanmo.nn.losses import chunked_cross_entropy
 
     device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
     total, n_tokens = 0.0, 0
-    try:
-        # not inference_mode: a table that the model caches here (rotary angles) must stay usable in training
-        with torch.no_grad():
-            for block in blocks:
-                labels = block["labels"].to(device).flatten()
-                hidden = model.hidden(block["input_ids"].to(device)).flatten(0, 1)
-                loss = chunked_cross_entropy(hidden, model.head_weight, labels, ignore_index=_IGNORED, reduction="sum")
-                total += float(loss)
-                n_tokens += int((labels != _IGNORED).sum())
-    finally:
-        model.train(was_training)
+    # not inference_mode: a table that the model caches here (rotary angles) must stay usable in training
+    with evaluating(model), torch.no_grad():
+        for block in blocks:
+            labels = block["labels"].to(device).flatten()
+            hidden = model.hidden(block["input_ids"].to(device)).flatten(0, 1)
+            loss = chunked_cross_entropy(hidden, model.head_weight, labels, ignore_index=_IGNORED, reduction="sum")
+            total += float(loss)
+            n_tokens += int((labels != _IGNORED).sum())
     if n_tokens == 0:
         raise DataError("there is no held-out token to score", remedy="Hold out more text.")
     return {

@@ -17,9 +17,9 @@ from torch import Tensor
 from hanmo.core.errors import ModelError
 from hanmo.core.settings import Settings
 from hanmo.generation.decoding import check_prompts
-from hanmo.generation.evaluating import evaluating
 from hanmo.generation.sampling import penalise_repetition
 from hanmo.nn.cache import GrowingCache, StaticCache
+from hanmo.nn.evaluating import evaluating
 
 __all__ = ["BeamSettings", "Continuation", "SelectableCache", "beam_search", "forbid_repeated_ngrams"]
 

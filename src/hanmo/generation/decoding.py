@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from hanmo.core.errors import ConfigError
-from hanmo.generation.evaluating import evaluating
 from hanmo.generation.fast import MAX_ROWS, FastRow
 from hanmo.generation.packing import refusal
 from hanmo.generation.sampling import choose, row_generator
 from hanmo.generation.settings import GenerationSettings
+from hanmo.nn.evaluating import evaluating
 
 __all__ = ["Decoding", "FinishReason", "check_prompts", "decode"]
 

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from hanmo.core.errors import ConfigError
-from hanmo.generation.evaluating import evaluating
 from hanmo.generation.sampling import choose, row_generator
 from hanmo.generation.settings import GenerationSettings
+from hanmo.nn.evaluating import evaluating
 
 __all__ = ["generate_by_permutation"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -68,12 +69,17 @@ class WordEncoderConfig(HeadSettings):
 
     def char_ids(self, words: list[str]) -> list[int]:
         """The argument of that name for the words of a row ("" for one without), one word after the other."""
-        numbers = {character: number for number, character in enumerate(self.characters, FIRST_CHARACTER)}
+        numbers = _numbers(self.characters)
         found: list[int] = []
         for word in words:
             ids = [numbers.get(character, 1) for character in word[: self.word_length]]
             found += ids + [0] * (self.word_length - len(ids))
         return found
+
+
+@lru_cache(maxsize=8)
+def _numbers(characters: str) -> dict[str, int]:
+    return {character: number for number, character in enumerate(characters, FIRST_CHARACTER)}
 
 
 class WordEncoder(nn.Module):

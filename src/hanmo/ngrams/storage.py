@@ -41,12 +41,13 @@ def save(model: NgramModel, folder: str | Path) -> None:
             model.tokenizer.save(temporary / _TOKENIZER)
 
 
-def load_folder(folder: str | Path, *, verify: bool = False) -> NgramModel:
+def load_folder(folder: str | Path, *, verify: bool = False, in_memory: bool = False) -> NgramModel:
     """Map the model of a folder.
 
     Args:
         folder: as `save` wrote it.
         verify: also compare the hash of all numbers, which reads the whole file.
+        in_memory: copy the numbers into memory of the process.
 
     Raises:
         FormatError: if a file is missing, damaged or cut short.
@@ -75,9 +76,17 @@ def load_folder(folder: str | Path, *, verify: bool = False) -> NgramModel:
     _check(arrays, info, path)
     if verify and digest_file(path) != digest:
         raise FormatError("its BLAKE2b hash is not the one in ngram.json: changed or damaged", where=path)
+    if in_memory:
+        arrays = {name: _copied(array) for name, array in arrays.items()}
     lexicon = Lexicon(**{name: arrays.pop(name) for name in ("starts", "letters", "slots")})
     tokenizer = Tokenizer.load(folder / _TOKENIZER) if (folder / _TOKENIZER).is_dir() else None
     return NgramModel(info, lexicon, Automaton(**arrays), tokenizer)
+
+
+def _copied(array: np.ndarray) -> np.ndarray:
+    copy = array.copy()
+    copy.flags.writeable = False  # as where it is mapped: kernels are compiled once
+    return copy
 
 
 def _check(arrays: dict[str, np.ndarray], info: NgramInfo, path: Path) -> None:

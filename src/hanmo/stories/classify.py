@@ -43,6 +43,7 @@ class ClassificationWork(TaskWork[ClassificationRecipe, "TextClassifier"]):
 
     def learn(self, model: TextClassifier, splits: Splits[TextExample]) -> Learning:
         from hanmo.batches.padded_rows import PaddedRows
+        from hanmo.tasks.forward import OVERLAP
         from hanmo.tasks.mixup import mixed_loss
         from hanmo.tasks.text_classification import (
             class_weights,
@@ -51,7 +52,6 @@ class ClassificationWork(TaskWork[ClassificationRecipe, "TextClassifier"]):
             fills_of,
             targets,
         )
-        from hanmo.tasks.text_classifier import OVERLAP
         from hanmo.tasks.text_figures import glance
 
         recipe, kind, tokenizer = self.recipe, self.recipe.data.kind, model.tokenizer

@@ -53,9 +53,9 @@ class GradingWork(TaskWork[GradingRecipe, "Grader"]):
 
     def learn(self, model: Grader, splits: Splits[TextExample]) -> Learning:
         from hanmo.batches.padded_rows import PaddedRows
+        from hanmo.tasks.forward import OVERLAP
         from hanmo.tasks.grading_figures import glance_at_grades
         from hanmo.tasks.text_classification import classification_loss, encode_examples, fills_of
-        from hanmo.tasks.text_classifier import OVERLAP
         from hanmo.tasks.text_loss import LossSettings
 
         scale, tokenizer = model.scale, model.tokenizer

@@ -16,8 +16,9 @@ from hanmo.core.errors import ConfigError, ModelError
 from hanmo.core.progress import say
 from hanmo.models.directory import read_model
 from hanmo.models.hub import find_model
+from hanmo.nn.evaluating import evaluating
 from hanmo.nn.pooling import POOLINGS
-from hanmo.tasks.forward import forward_batches, forward_by_length
+from hanmo.tasks.forward import OVERLAP, forward_batches, forward_windows
 from hanmo.tasks.loaded_model import LoadedModel
 from hanmo.tasks.sentence_modules import SentenceSettings, read_sentence_settings, write_sentence_settings
 from hanmo.tokenizers.tokenizer import Framed, Tokenizer
@@ -26,8 +27,6 @@ __all__ = ["Overlong", "SentenceEncoder", "load_sentence_encoder", "sentence_arc
 
 Overlong = Literal["error", "truncate", "windows"]
 """What to do with a text that is too long: refuse it, cut its end, or take the mean of the vectors of its parts."""
-_OVERLAP = 64
-"""Tokens that windows of a long text share."""
 
 
 def sentence_architecture(names: Sequence[str]) -> str:
@@ -105,25 +104,15 @@ class SentenceEncoder(LoadedModel):
         if not len(texts):
             return np.zeros((0, self.config.d_model), dtype=np.float32)
         windows = self._windows(texts, overlong)
-        owners = np.repeat(np.arange(len(texts)), list(map(len, windows)))
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            found = forward_by_length(
-                [row for rows in windows for row in rows],
+        with evaluating(self.model):
+            means = forward_windows(
+                windows,
                 self._vectors,
                 pad_id=self.tokenizer.pad_id or 0,
                 device=next(self.model.parameters()).device,
                 max_tokens=max_tokens,
-            ).numpy()
-        finally:
-            self.model.train(was_training)
-        if len(found) == len(texts):
-            return found
-        sums = np.zeros((len(texts), found.shape[1]), dtype=np.float32)
-        np.add.at(sums, owners, found)
-        means = sums / np.bincount(owners)[:, None].astype(np.float32)
-        return _unit(means) if self.normalize else means
+            )
+        return _unit(means) if self.normalize and any(len(rows) > 1 for rows in windows) else means
 
     def token_vectors(
         self, texts: Sequence[str], *, overlong: Literal["error", "truncate"] = "error"
@@ -172,7 +161,7 @@ class SentenceEncoder(LoadedModel):
     def _windows(self, texts: Sequence[str], overlong: Overlong) -> list[list[Framed]]:
         """For each text its rows: one, but for long texts in windows."""
         if overlong == "windows":
-            return self.tokenizer.encode_windows(texts, max_len=self.max_len, overlap=_OVERLAP)
+            return self.tokenizer.encode_windows(texts, max_len=self.max_len, overlap=OVERLAP)
         rows = self.tokenizer.encode_framed(texts, max_len=self.max_len, overlong=overlong)
         if cut := sum(row.truncated for row in rows):
             say(f"{cut} of {len(rows)} texts were cut to {self.max_len} tokens")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,12 +13,47 @@ from hanmo.batches.by_length import batches_by_length, pad_rows
 from hanmo.core.progress import progress
 from hanmo.tokenizers.tokenizer import Framed
 
-__all__ = ["forward_batches", "forward_by_length"]
+__all__ = ["OVERLAP", "forward_batches", "forward_by_length", "forward_windows"]
+
+OVERLAP = 64
+"""Tokens that windows of a long text share."""
+
 
 _MAX_TOKENS = {"cpu": 1024, "cuda": 32768}
 """A processor is as fast on small batches, which have less padding; an accelerator needs large ones."""
 _LONG = 10_000
 """Texts from which on it takes long enough to show progress."""
+
+
+def forward_windows(
+    windows: Sequence[Sequence[Framed]],
+    forward: Callable[[Mapping[str, Tensor]], Tensor],
+    *,
+    pad_id: int,
+    device: torch.device | str = "cpu",
+    max_tokens: int | None = None,
+) -> np.ndarray:
+    """`forward_by_length` over texts that may be several rows each: the mean over the rows of a text.
+
+    Args:
+        windows: for each text its rows; at least one text, and one row in each.
+        forward: as there, to (B, C).
+        pad_id: as there.
+        device: as there.
+        max_tokens: as there.
+
+    Returns:
+        (N, C) float32 for N texts.
+    """
+    owners = np.repeat(np.arange(len(windows)), [len(rows) for rows in windows])
+    found = forward_by_length(
+        [row for rows in windows for row in rows], forward, pad_id=pad_id, device=device, max_tokens=max_tokens
+    ).numpy()
+    if len(found) == len(windows):
+        return found
+    sums = np.zeros((len(windows), found.shape[1]), dtype=np.float32)
+    np.add.at(sums, owners, found)
+    return sums / np.bincount(owners)[:, None].astype(np.float32)
 
 
 @torch.inference_mode()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from hanmo.core.errors import DataError
 from hanmo.tasks.splits import SplitData, Splits, folded, settle
-from hanmo.tasks.tables import Column, problems_error, read_table
+from hanmo.tasks.tables import Column, problems_error, read_number, read_table, usable
 from hanmo.tasks.text_examples import TextExample
 
 __all__ = ["GradingData", "Scale", "beside", "read_graded"]
@@ -125,27 +124,15 @@ def _read(data: GradingData, path: str, notes: Counter[str]) -> list[TextExample
         else:
             try:
                 pair = beside(texts["reference"], texts.get("question"))
-                examples.append(TextExample(texts["answer"], pair, _grade(row.values["score"]), row.where))
+                examples.append(
+                    TextExample(texts["answer"], pair, read_number(row.values["score"], "grade"), row.where)
+                )
             except ValueError as error:
                 problems.append(f"{row.where}: {error}")
-    if problems:
-        raise problems_error(
-            f"{len(problems)} examples cannot be used", problems,
-            'Mend these lines, or check the columns; [data] empty = "drop" leaves empty answers out, "keep" learns them.',
-        )  # fmt: skip
-    if not examples:
-        raise DataError("no example is left", where=path)
-    return examples
-
-
-def _grade(value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"the grade {value!r} is no number") from None
-    if not math.isfinite(number):
-        raise ValueError(f"the grade {value!r} is not finite")
-    return number
+    return usable(
+        examples, problems, where=path,
+        remedy='Mend these lines, or check the columns; [data] empty = "drop" leaves empty answers out, "keep" learns them.',
+    )  # fmt: skip
 
 
 def _check_scale(examples: list[TextExample], scale: Scale) -> None:

@@ -14,6 +14,7 @@ from hanmo.core.errors import ConfigError, DataError, ModelError
 from hanmo.generation.decoding import Decoding, decode
 from hanmo.generation.settings import GenerationSettings
 from hanmo.models.next_token import NextTokenModel
+from hanmo.nn.evaluating import evaluating
 from hanmo.tasks.model_files import seed_of, settings_of
 from hanmo.tasks.score import Score
 from hanmo.tasks.writing_model import WritingModel, as_asked, text_pieces, whole_texts
@@ -149,17 +150,13 @@ class LanguageModel(WritingModel):
         ids = torch.tensor(sequence)
         at_once = max(1, _SCORE_BYTES // (4 * length * self.config.vocab_size))
         scored: list[float] = []
-        was_training = self.model.training
-        self.model.eval()
-        try:
+        with evaluating(self.model):
             for first in range(0, len(ends), at_once):
                 group = ends[first : first + at_once]
                 inputs = torch.stack([ids[end - length : end] for end in group]).to(device)
                 targets = torch.stack([ids[end - length + 1 : end + 1] for end in group]).to(device)
                 for row, end in zip(self.target_logprobs(inputs, targets), group, strict=True):
                     scored += row[length - (end - len(scored)) :].tolist()
-        finally:
-            self.model.train(was_training)
         if not all(math.isfinite(value) for value in scored):
             raise ModelError(
                 "the model's output is not a number (NaN or infinite log-probability)",

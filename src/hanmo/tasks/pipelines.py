@@ -27,63 +27,63 @@ from hanmo.tasks.text_classification_pipeline import TextClassificationPipeline
 from hanmo.tasks.text_classifier import TextClassifier
 from hanmo.tasks.zero_shot import EntailmentGuesser, LikelihoodGuesser
 from hanmo.tasks.zero_shot_pipelines import ZeroShotImagePipeline, ZeroShotPipeline
+from hanmo.tokenizers.tokenizer import Tokenizer
 
 __all__ = ["PIPELINES", "pipeline"]
 
 
-def _classification(model: Any, path: object) -> Pipeline:
+def _parts(model: Any, path: object, what: str) -> tuple[Any, Tokenizer]:
+    """The network of an opened model and its tokenizer; an error says `what` it does not do where it has none."""
     if not isinstance(model, LoadedModel) or model.tokenizer is None:
-        raise ModelError(f"a {type(model).__name__} does not tell classes of texts", where=path)
-    return TextClassificationPipeline(TextClassifier(model.model, model.tokenizer, where=path))
+        raise ModelError(f"a {type(model).__name__} {what}", where=path)
+    return model.model, model.tokenizer
+
+
+def _classification(model: Any, path: object) -> Pipeline:
+    model, tokenizer = _parts(model, path, "does not tell classes of texts")
+    return TextClassificationPipeline(TextClassifier(model, tokenizer, where=path))
 
 
 def _tagging(model: Any, path: object) -> Pipeline:
-    if not isinstance(model, LoadedModel) or model.tokenizer is None:
-        raise ModelError(f"a {type(model).__name__} does not tag words", where=path)
-    return TagPipeline(Tagger(model.model, model.tokenizer, where=path))
+    model, tokenizer = _parts(model, path, "does not tag words")
+    return TagPipeline(Tagger(model, tokenizer, where=path))
 
 
 def _answering(model: Any, path: object) -> Pipeline:
-    if not isinstance(model, LoadedModel) or model.tokenizer is None:
-        raise ModelError(f"a {type(model).__name__} does not point at answers", where=path)
-    return QuestionAnsweringPipeline(QuestionAnswerer(model.model, model.tokenizer, where=path))
+    model, tokenizer = _parts(model, path, "does not point at answers")
+    return QuestionAnsweringPipeline(QuestionAnswerer(model, tokenizer, where=path))
 
 
 def _sentences(model: Any, path: Any) -> SentenceEncoder:
-    if not isinstance(model, LoadedModel) or model.tokenizer is None:
-        raise ModelError(f"a {type(model).__name__} is no encoder of texts", where=path)
+    model, tokenizer = _parts(model, path, "is no encoder of texts")
     told = read_sentence_settings(find_model(path))
     return SentenceEncoder(
-        model.model, model.tokenizer, pooling=told.pooling, normalize=told.normalize, max_len=told.max_len, where=path
+        model, tokenizer, pooling=told.pooling, normalize=told.normalize, max_len=told.max_len, where=path
     )
 
 
 def _filling(model: Any, path: object) -> Pipeline:
-    if not isinstance(model, LoadedModel) or model.tokenizer is None:
-        raise ModelError(f"a {type(model).__name__} does not guess masked tokens", where=path)
-    return FillMaskPipeline(MaskFiller(model.model, model.tokenizer, where=path))
+    model, tokenizer = _parts(model, path, "does not guess masked tokens")
+    return FillMaskPipeline(MaskFiller(model, tokenizer, where=path))
 
 
 def _grading(model: Any, path: object) -> Pipeline:
-    if not isinstance(model, LoadedModel) or model.tokenizer is None:
-        raise ModelError(f"a {type(model).__name__} does not grade answers", where=path)
-    return GradingPipeline(Grader(model.model, model.tokenizer, where=path))
+    model, tokenizer = _parts(model, path, "does not grade answers")
+    return GradingPipeline(Grader(model, tokenizer, where=path))
 
 
 def _zero_shot(model: Any, path: object) -> Pipeline:
     if isinstance(model, LanguageModel):
         return ZeroShotPipeline(LikelihoodGuesser(model))
-    if not isinstance(model, LoadedModel) or model.tokenizer is None:
-        raise ModelError(f"a {type(model).__name__} does not tell classes of texts", where=path)
-    classifier = TextClassifier(model.model, model.tokenizer, where=path)
+    model, tokenizer = _parts(model, path, "does not tell classes of texts")
+    classifier = TextClassifier(model, tokenizer, where=path)
     return ZeroShotPipeline(EntailmentGuesser(classifier, where=path))
 
 
 def _zero_shot_images(model: Any, path: Any) -> Pipeline:
-    if not isinstance(model, LoadedModel) or model.tokenizer is None:
-        raise ModelError(f"a {type(model).__name__} does not compare images with texts", where=path)
+    model, tokenizer = _parts(model, path, "does not compare images with texts")
     folder = find_model(path)
-    return ZeroShotImagePipeline(ImageMatcher(model.model, model.tokenizer, read_image_settings(folder), where=path))
+    return ZeroShotImagePipeline(ImageMatcher(model, tokenizer, read_image_settings(folder), where=path))
 
 
 PIPELINES: dict[str, Callable[[Any, object], Pipeline]] = {

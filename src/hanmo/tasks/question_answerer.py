@@ -15,6 +15,7 @@ from hanmo.batches.by_length import batches_by_length, pad_rows
 from hanmo.core.errors import ConfigError, FormatError, ModelError
 from hanmo.core.settings import check_settings
 from hanmo.metrics.units import has_han
+from hanmo.nn.evaluating import evaluating
 from hanmo.tasks.loaded_model import LoadedModel
 from hanmo.tasks.qa_learning import fills_of_questions, segments_of, windows_of
 from hanmo.tasks.qa_settings import AnswerSettings
@@ -153,9 +154,7 @@ class QuestionAnswerer(LoadedModel):
         rows = ((number, row) for number, found in enumerate(windows) for row in found)
         answers: list[dict[str, Answer]] = [{} for _ in pairs]
         none = [1.0] * len(pairs)
-        was_training = self.model.training
-        self.model.eval()
-        try:
+        with evaluating(self.model):
             while some := list(islice(rows, _ROWS_AT_ONCE)):
                 for (number, row), (start, end) in zip(
                     some, self._forward([row for _, row in some], max_tokens), strict=True
@@ -165,8 +164,6 @@ class QuestionAnswerer(LoadedModel):
                         known = answers[number].get(answer.text.lower())
                         if known is None or answer.score > known.score:
                             answers[number][answer.text.lower()] = answer
-        finally:
-            self.model.train(was_training)
         return [
             Found(tuple(sorted(found.values(), key=lambda answer: -answer.score)[:top_k]), absent)
             for found, absent in zip(answers, none, strict=True)

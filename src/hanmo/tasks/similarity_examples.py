@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from hanmo.core.errors import DataError
 from hanmo.tasks.similarity_settings import SimilarityData
 from hanmo.tasks.splits import Splits, folded, settle
-from hanmo.tasks.tables import problems_error, read_table
+from hanmo.tasks.tables import read_number, read_table, usable
 
 __all__ = ["SimilarityExample", "read_similar"]
 
@@ -71,14 +70,10 @@ def _read(data: SimilarityData, path: str, notes: Counter[str]) -> list[Similari
                 examples.append(SimilarityExample(texts, _checked(texts, row.values.get("score"), data), row.where))
             except ValueError as error:
                 problems.append(f"{row.where}: {error}")
-    if problems:
-        raise problems_error(
-            f"{len(problems)} examples cannot be used", problems,
-            'Mend these lines, or check the columns; [data] empty = "drop" leaves examples with an empty text out.',
-        )  # fmt: skip
-    if not examples:
-        raise DataError("no example is left", where=path)
-    return examples
+    return usable(
+        examples, problems, where=path,
+        remedy='Mend these lines, or check the columns; [data] empty = "drop" leaves examples with an empty text out.',
+    )  # fmt: skip
 
 
 def _checked(texts: tuple[str, ...], score: Any, data: SimilarityData) -> float | None:
@@ -87,12 +82,7 @@ def _checked(texts: tuple[str, ...], score: Any, data: SimilarityData) -> float 
         raise ValueError("the text that does not belong is one of the two that do")
     if data.kind != "scores":
         return None
-    try:
-        number = float(score)
-    except (TypeError, ValueError):
-        raise ValueError(f"the score {score!r} is no number") from None
-    if not math.isfinite(number):
-        raise ValueError(f"the score {score!r} is not finite")
+    number = read_number(score, "score")
     if not data.lowest <= number <= data.highest:
         raise ValueError(
             f"the score {number:g} is outside {data.lowest:g}..{data.highest:g} ([data] lowest and highest)"

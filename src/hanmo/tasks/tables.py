@@ -7,21 +7,32 @@ import csv
 import gzip
 import io
 import json
+import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hanmo.core.errors import DataError, FormatError, storage_error
 from hanmo.text.encoding import decode
 
-__all__ = ["Column", "Row", "open_text_lines", "problems_error", "read_table", "read_text_file"]
+__all__ = [
+    "Column",
+    "Row",
+    "open_text_lines",
+    "problems_error",
+    "read_number",
+    "read_table",
+    "read_text_file",
+    "usable",
+]
 
 Column = str | int
 """A column by its name in the first line, or by its number from 1 in a file without names."""
 
 _SHOWN = 10
+_Example = TypeVar("_Example")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +138,34 @@ def problems_error(what: str, problems: Sequence[str], remedy: str) -> DataError
     """One error for many places: how many, and the first ten."""
     more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
     return DataError(f"{what}: {'; '.join(problems[:_SHOWN])}{more}", remedy=remedy)
+
+
+def usable(examples: list[_Example], problems: Sequence[str], *, remedy: str, where: object) -> list[_Example]:
+    """The examples of a file, if all of it can be used.
+
+    Raises:
+        DataError: if there are problems, or no example.
+    """
+    if problems:
+        raise problems_error(f"{len(problems)} examples cannot be used", problems, remedy)
+    if not examples:
+        raise DataError("no example is left", where=where)
+    return examples
+
+
+def read_number(value: Any, what: str) -> float:
+    """A finite number as a file has it.
+
+    Raises:
+        ValueError: if it is none; calls it `what`.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"the {what} {value!r} is no number") from None
+    if not math.isfinite(number):
+        raise ValueError(f"the {what} {value!r} is not finite")
+    return number
 
 
 def _tabs(text: str) -> Iterator[tuple[int, list[str]]]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from hanmo.batches.by_length import batches_by_length, pad_rows
 from hanmo.core.errors import ConfigError, ModelError
 from hanmo.models.crf_head import CrfHead
+from hanmo.nn.evaluating import evaluating
 from hanmo.tasks.loaded_model import LoadedModel
 from hanmo.tasks.tagging import CASES, fills_of_tags, tag_inputs
 from hanmo.tokenizers.tokenizer import Tokenizer, WordRow
@@ -112,9 +113,7 @@ class Tagger(LoadedModel):
         tags = [["O"] * len(words) for words in sentences]
         scores = [[0.0] * len(words) for words in sentences]
         rows = [(number, row) for number, found in enumerate(windows) for row in found if row.first]
-        was_training = self.model.training
-        self.model.eval()
-        try:
+        with evaluating(self.model):
             for batch in batches_by_length([len(row.ids) for _, row in rows], max_tokens=max_tokens):
                 chosen = [rows[place] for place in batch]
                 labels, sure = self._forward(chosen, sentences)
@@ -123,8 +122,6 @@ class Tagger(LoadedModel):
                         place = row.first[word]
                         tags[number][word] = self.labels[names[place]]
                         scores[number][word] = float(probabilities[place])
-        finally:
-            self.model.train(was_training)
         return [Tagged(tuple(names), tuple(found)) for names, found in zip(tags, scores, strict=True)]
 
     @torch.inference_mode()

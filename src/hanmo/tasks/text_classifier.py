@@ -11,14 +11,13 @@ from torch import Tensor
 
 from hanmo.core.errors import ConfigError, ModelError
 from hanmo.models.settings import Calibration
-from hanmo.tasks.forward import forward_by_length
+from hanmo.nn.evaluating import evaluating
+from hanmo.tasks.forward import OVERLAP, forward_windows
 from hanmo.tasks.loaded_model import LoadedModel
 from hanmo.tokenizers.tokenizer import Tokenizer
 
 __all__ = ["THRESHOLD", "TextClassifier", "sequence_architecture"]
 
-OVERLAP = 64
-"""Tokens that windows of a long text share."""
 THRESHOLD = 0.5
 """Probability above which a class applies, where several may and nothing else was fitted."""
 Texts = Sequence[str | tuple[str, str]]
@@ -102,22 +101,14 @@ class TextClassifier(LoadedModel):
         if not len(texts):
             return np.zeros((0, len(self.labels)), dtype=np.float32)
         windows = self.tokenizer.encode_windows(texts, max_len=getattr(self.config, "max_len", None), overlap=OVERLAP)
-        owners = np.repeat(np.arange(len(texts)), [len(rows) for rows in windows])
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            found = forward_by_length(
-                [row for rows in windows for row in rows],
+        with evaluating(self.model):
+            return forward_windows(
+                windows,
                 self._forward,
                 pad_id=self.tokenizer.pad_id or 0,
                 device=next(self.model.parameters()).device,
                 max_tokens=max_tokens,
-            ).numpy()
-        finally:
-            self.model.train(was_training)
-        sums = np.zeros((len(texts), found.shape[1]), dtype=np.float32)
-        np.add.at(sums, owners, found)
-        return sums / np.bincount(owners)[:, None].astype(np.float32)
+            )
 
     def probabilities(self, texts: Texts, *, max_tokens: int | None = None) -> np.ndarray:
         """Of each class, (N, C) float32: rows sum to 1 where one class applies; for regression the number itself."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from hanmo.core.errors import ConfigError, DataError
 from hanmo.tasks.splits import SplitData, Splits, folded, settle
-from hanmo.tasks.tables import Column, problems_error, read_table
+from hanmo.tasks.tables import Column, problems_error, read_number, read_table, usable
 
 __all__ = ["Kind", "TextData", "TextExample", "read_splits", "text_key"]
 
@@ -112,26 +111,16 @@ def _read(data: TextData, path: str, notes: Counter[str]) -> list[TextExample]:
                 examples.append(TextExample(texts[0], pair, label, row.where))
             except ValueError as error:
                 problems.append(f"{row.where}: {error}")
-    if problems:
-        raise problems_error(
-            f"{len(problems)} examples cannot be used", problems,
-            'Mend these lines, or check the columns; [data] empty = "drop" leaves empty texts out.',
-        )  # fmt: skip
-    if not examples:
-        raise DataError("no example is left", where=path)
-    return examples
+    return usable(
+        examples, problems, where=path,
+        remedy='Mend these lines, or check the columns; [data] empty = "drop" leaves empty texts out.',
+    )  # fmt: skip
 
 
 def _label(value: Any, data: TextData) -> Any:
     match data.kind:
         case "regression":
-            try:
-                number = float(value)
-            except (TypeError, ValueError):
-                raise ValueError(f"the label {value!r} is no number") from None
-            if not math.isfinite(number):
-                raise ValueError(f"the label {value!r} is not finite")
-            return number
+            return read_number(value, "label")
         case "multi":
             parts = value if isinstance(value, list) else str(value).split(data.separator)
             return tuple(dict.fromkeys(_named(part, data.names) for part in parts if str(part).strip()))

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -115,7 +115,9 @@ def _encode(sentence: Any, number: int) -> tuple[np.ndarray, bytes]:
 
 
 def _open(file: Path) -> IO[bytes]:
-    return gzip.open(file) if file.name.lower().endswith(".gz") else open(file, "rb", buffering=0)  # type: ignore[return-value]
+    if file.name.lower().endswith(".gz"):
+        return cast("IO[bytes]", gzip.open(file))
+    return open(file, "rb", buffering=0)
 
 
 def _blocks_of_file(file: Path) -> Iterator[Block]:

@@ -16,7 +16,7 @@ import transformers
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent.parent))
-from tiny_reader import PAIRS, write_reader  # noqa: E402
+from tiny_reader import PAIRS, write_reader  # noqa: E402 (its folder is named above)
 
 OPTIONS: list[dict[str, Any]] = [
     {},

@@ -1,0 +1,41 @@
+"""Where batches stand, as checkpoints hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hanmo.core.errors import TrainingError
+
+__all__ = ["check_fingerprint", "damaged_state", "read_place"]
+
+
+def check_fingerprint(state: Mapping[str, Any], fingerprint: str) -> None:
+    """Make sure that a state belongs to these batches.
+
+    Raises:
+        TrainingError: if it does not.
+    """
+    if state.get("fingerprint", fingerprint) != fingerprint:
+        raise TrainingError(
+            "the checkpoint was written with other training data or batch settings", where="batches",
+            remedy="Resume with the data and recipe of the run, or start a new run.",
+        )  # fmt: skip
+
+
+def damaged_state(state: Mapping[str, Any]) -> TrainingError:
+    """For a state that cannot be read."""
+    return TrainingError(f"the state of the batches is damaged: {dict(state)}", where="batches")
+
+
+def read_place(state: Mapping[str, Any], fingerprint: str) -> tuple[int, int]:
+    """Epoch and position of a state.
+
+    Raises:
+        TrainingError: if it belongs to other batches, or is damaged.
+    """
+    check_fingerprint(state, fingerprint)
+    epoch, position = state.get("epoch"), state.get("position")
+    if not isinstance(epoch, int) or not isinstance(position, int) or epoch < 0:
+        raise damaged_state(state)
+    return epoch, position
