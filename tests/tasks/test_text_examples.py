@@ -46,6 +46,18 @@ def test_dev_is_set_aside(tmp_path: Path) -> None:
     assert {example.text for example in one.train + one.dev} == {row[0] for row in rows}
 
 
+def test_a_test_set_is_set_aside_when_asked(tmp_path: Path) -> None:
+    rows = [(f"文本 {number}", "ab"[number % 2]) for number in range(100)]
+    splits = read(tmp_path, rows, test_fraction=0.2)
+    assert (len(splits.train), len(splits.dev), len(splits.test)) == (72, 8, 20)
+    path = write(tmp_path, "train.tsv", rows)
+    again = read_splits(TextData(train=path, text=1, label=2, test_fraction=0.2), seed=9)
+    assert [example.text for example in again.test] == [example.text for example in splits.test]
+    assert [example.text for example in again.dev] != [example.text for example in splits.dev]
+    fold = read_splits(TextData(train=path, text=1, label=2, test_fraction=0.2, fold=(1, 4)), seed=0)
+    assert [len(side) for side in (fold.train, fold.dev, fold.test)] == [60, 20, 20]
+
+
 def test_numbers_and_several_labels(tmp_path: Path) -> None:
     numbers = read(tmp_path, [("a", "0.5"), ("b", "-3")], dev=[("c", "2")], kind="regression")
     assert [example.label for example in numbers.train] == [0.5, -3.0]

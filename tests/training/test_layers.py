@@ -85,6 +85,32 @@ def test_rates_fall_with_depth(optimizer: str) -> None:
     assert sorted(seen) == sorted(map(id, model.parameters()))
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_the_head_has_a_rate_of_its_own(optimizer: str) -> None:
+    model = classifier()
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    settings = TrainingSettings.model_validate(
+        {"n_steps": 1, "optimizer": optimizer, "lr": 1e-3, "head_lr": 5e-2, "layer_decay": 0.5, "weight_decay": 0.0}
+    )
+    built = build_optimizer(model, settings)
+    set_learning_rate(built, 1e-4, settings)  # a tenth of the way up
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    built.step()
+    for name, parameter in model.named_parameters():
+        moved = (before[name] - parameter).abs().max().item()
+        if name.startswith("head."):
+            assert moved == pytest.approx(5e-3, rel=0.01)
+        else:
+            assert moved < 1.2e-4
+
+
+def test_a_rate_for_a_head_that_is_not_there() -> None:
+    model = torch.nn.Linear(2, 2)
+    with pytest.raises(ConfigError, match="no head of its own"):
+        build_optimizer(model, TrainingSettings(n_steps=1, head_lr=1e-2))
+
+
 def test_updates_have_the_size_of_their_rates() -> None:
     """AdamW's first update is the rate itself, whatever the gradient: so it shows which rate each parameter had."""
     model = classifier()

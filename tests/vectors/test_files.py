@@ -55,6 +55,16 @@ def test_glove_there_and_back(vectors: WordVectors, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_vectors(tmp_path / "g.txt").matrix, vectors.matrix)
 
 
+@pytest.mark.parametrize("first", [b"F.\r\xea", b"1.5\n", b"5\n\x00\x41", b"nan\n"])
+def test_numbers_that_stand_in_binary_vectors_by_chance(tmp_path: Path, first: bytes) -> None:
+    """The first bytes behind the word read like a short row of text."""
+    matrix = np.random.default_rng(1).standard_normal((20, 8)).astype("<f4")
+    matrix[0, 0] = np.frombuffer(first, "<f4")[0]
+    vectors = WordVectors([f"w{number}" for number in range(20)], matrix)
+    vectors.save(tmp_path / "v.bin")
+    assert detect_form(tmp_path / "v.bin") == "word2vec-binary"
+
+
 @pytest.mark.parametrize("name", ["v.txt", "v.bin"])
 def test_packed_and_in_small_blocks(
     vectors: WordVectors, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
 from hanmo.models.heads import Encoded, Head
 from hanmo.nn.crf import CRF
+from hanmo.nn.dropout import dropped
 from hanmo.nn.label_schemes import LabelScheme, guess_scheme, label_limits
 from hanmo.nn.linear import Linear
 from hanmo.nn.outputs import Output
@@ -65,7 +65,7 @@ class CrfHead(Head):
         Raises:
             ConfigError: if shapes do not fit, or labels are not in the scheme.
         """
-        logits = self.out(F.dropout(encoded.output.last_hidden_state, self.dropout, self.training))
+        logits = self.out(dropped(encoded.output.last_hidden_state, self.dropout, self.training))
         mask = encoded.attention_mask if label_mask is None else label_mask
         loss = None
         if labels is not None:

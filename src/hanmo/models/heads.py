@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
+from hanmo.nn.dropout import dropped
 from hanmo.nn.embedding import check_ids
 from hanmo.nn.feedforward import named_activation
 from hanmo.nn.linear import Linear
@@ -193,7 +194,7 @@ class PretrainingHead(Head):
         """
         out = encoded.output
         tokens = self.tokens(out.last_hidden_state, encoded.token_weight)
-        pair = self.pair(F.dropout(_pooled(out), self.dropout, self.training))
+        pair = self.pair(dropped(_pooled(out), self.dropout, self.training))
         if (labels is None) != (pair_labels is None):
             raise ConfigError(
                 "labels of tokens and of pairs belong together",
@@ -262,8 +263,8 @@ class RowClassifier(Head):
         regression."""
         x = _pooled(encoded.output) if self.pool is None else self.pool(encoded)
         if self.dense is not None:
-            x = self.dense(F.dropout(x, self.dropout, self.training)).tanh()
-        logits = self.out(F.dropout(x, self.dropout, self.training))
+            x = self.dense(dropped(x, self.dropout, self.training)).tanh()
+        logits = self.out(dropped(x, self.dropout, self.training))
         loss = row_loss(logits, labels, self.problem_type) if labels is not None else None
         return ClassifierOutput(loss, logits, encoded.output.hidden_states)
 
@@ -278,7 +279,7 @@ class TokenClassifier(Head):
 
     def score(self, encoded: Encoded, labels: Tensor | None = None) -> ClassifierOutput:
         """`labels` (B, T): a class, or -100 where none is scored."""
-        logits = self.out(F.dropout(encoded.output.last_hidden_state, self.dropout, self.training))
+        logits = self.out(dropped(encoded.output.last_hidden_state, self.dropout, self.training))
         loss = _class_loss(logits, labels, "labels") if labels is not None else None
         return ClassifierOutput(loss, logits, encoded.output.hidden_states)
 

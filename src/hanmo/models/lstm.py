@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
 from hanmo.core.settings import Settings
 from hanmo.models.inputs import check_positions, one_input
 from hanmo.models.next_token import NextTokenModel
+from hanmo.nn.dropout import dropped
 from hanmo.nn.embedding import Embedding
 from hanmo.nn.init import init_normal
 from hanmo.nn.linear import Linear
@@ -115,7 +115,7 @@ class LSTMLM(NextTokenModel):
             mask = attention_mask[:, held:]
         x = self.embedding(input_ids, inputs_embeds)
         x = self.layers(x, mask, past_key_values, seen)
-        x = F.dropout(x, self.config.dropout, self.training)
+        x = dropped(x, self.config.dropout, self.training)
         if seen is not None:
             seen.append(x)
         return x

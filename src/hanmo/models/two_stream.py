@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
 from hanmo.models.inputs import one_input, refuse_arguments
+from hanmo.nn.dropout import dropped
 from hanmo.nn.embedding import check_ids
 from hanmo.nn.linear import Lookup
 from hanmo.nn.masks import causal_mask, combine, padding_mask
@@ -160,7 +161,7 @@ class TwoStreamEncoder(nn.Module):
         return self.token(input_ids)
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.config.dropout, self.training) if self.config.dropout else x
+        return dropped(x, self.config.dropout, self.training)
 
     def _mask(
         self,

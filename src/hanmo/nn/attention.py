@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
 from hanmo.nn.context import Context
+from hanmo.nn.dropout import dropped
 from hanmo.nn.linear import Linear
 from hanmo.nn.masks import causal_mask
 from hanmo.nn.norms import RMSNorm
@@ -57,7 +58,7 @@ def attention_plain(
     # The softmax of a row without any finite score is 0/0, and so is its gradient: give it scores, then zero weights.
     blind = scores.isneginf().all(dim=-1, keepdim=True)
     weights = scores.masked_fill(blind, 0.0).softmax(dim=-1).masked_fill(blind, 0.0)
-    return F.dropout(weights, dropout) @ v
+    return dropped(weights, dropout) @ v
 
 
 def attention_sdpa(
@@ -70,7 +71,12 @@ def attention_sdpa(
     scale: float | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
-    """The same function as `attention_plain`, by torch's fused kernels (Dao et al., 2022)."""
+    """The same function as `attention_plain`, by torch's fused kernels (Dao et al., 2022).
+
+    None of these drops weights on a CPU, where torch does what `attention_plain` does, with slower random numbers.
+    """
+    if dropout and q.device.type == "cpu":
+        return attention_plain(q, k, v, mask=mask, causal=causal, scale=scale, dropout=dropout)
     n_queries, n_keys = q.shape[2], k.shape[2]
     if n_queries == 1:
         causal = False

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from hanmo.nn.context import Context
+from hanmo.nn.dropout import dropped
 
 __all__ = ["Block", "PostNorm", "PreNorm"]
 
@@ -20,7 +20,7 @@ class _Residual(nn.Module):
         self.dropout = dropout
 
     def drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training) if self.dropout else x
+        return dropped(x, self.dropout, self.training)
 
 
 class PreNorm(_Residual):

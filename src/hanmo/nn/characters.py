@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
+from hanmo.nn.dropout import dropped
 from hanmo.nn.embedding import check_ids
 from hanmo.nn.linear import Linear, Lookup
 
@@ -49,7 +50,7 @@ class CharacterFeatures(nn.Module):
         words = char_ids.view(-1, self.length)  # (B T, W)
         there = words != 0
         x = F.embedding(words, self.characters.weight) * there[..., None]
-        x = F.dropout(x, self.dropout, self.training) if self.dropout else x
+        x = dropped(x, self.dropout, self.training)
         beside = F.pad(x, (0, 0, 1, 1))
         triples = torch.cat([beside[:, :-2], x, beside[:, 2:]], -1)  # (B T, W, 3 d)
         scores = self.filters(triples).masked_fill(~there[..., None], float("-inf"))

@@ -5,38 +5,25 @@ Shapes: B batch, T positions, C labels. A forbidden score is below `never`.
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Callable
-from typing import Any
 
-import numba
 import numpy as np
 
-__all__ = ["best_paths", "path_sums"]
+from hanmo.core.compiled import compiled
 
-_log = logging.getLogger(__name__)
+__all__ = ["best_paths", "path_sums"]
 
 _TINY = 1e-290
 """A share of the paths that is smaller may have lost digits."""
 
 
-def _compiled(function: Callable[..., Any]) -> Any:
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError as error:  # nowhere to write: neither beside the sources nor in the user's cache folder
-        _log.warning("the CRF kernels are compiled anew in every process (%s); set NUMBA_CACHE_DIR", error)
-        return numba.njit(**options)(function)
-
-
-@_compiled
+@compiled(inner=True)
 def _add_scaled(sums: np.ndarray, factor: float, row: np.ndarray) -> None:
     for j in range(len(sums)):
         sums[j] += factor * row[j]
 
 
-@_compiled
+@compiled()
 def path_sums(
     emissions: np.ndarray,
     transitions: np.ndarray,
@@ -162,7 +149,7 @@ def path_sums(
     return True
 
 
-@_compiled
+@compiled()
 def best_paths(
     emissions: np.ndarray,
     transitions: np.ndarray,

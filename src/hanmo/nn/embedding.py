@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
+from hanmo.nn.dropout import dropped
 from hanmo.nn.linear import Linear, Lookup
 from hanmo.nn.norms import LayerNorm
 from hanmo.nn.positions import LearnedPositions
@@ -45,7 +46,7 @@ class Embedding(nn.Module):
             x = F.embedding(input_ids, self.token.weight)
         if self.positions is not None:
             x = x + self.positions(position_ids, x.shape[1], offset)
-        return F.dropout(x, self.dropout, self.training) if self.dropout else x
+        return dropped(x, self.dropout, self.training)
 
 
 class SegmentEmbedding(nn.Module):
@@ -120,7 +121,7 @@ class SegmentEmbedding(nn.Module):
         if self.count_from_pad and position_ids is None:
             position_ids = self._count(input_ids, x.shape[1], x.device)
         x = self.norm(x + self.positions(position_ids, x.shape[1]))
-        x = F.dropout(x, self.dropout, self.training) if self.dropout else x
+        x = dropped(x, self.dropout, self.training)
         return x if self.project is None else self.project(x)
 
     def _segments(self, token_type_ids: Tensor, shape: torch.Size, segments: Lookup) -> Tensor:

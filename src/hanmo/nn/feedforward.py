@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
+from hanmo.nn.dropout import dropped
 from hanmo.nn.linear import Linear
 
 __all__ = ["ACTIVATIONS", "FeedForward", "GatedFeedForward", "named_activation"]
@@ -59,7 +60,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.act(self.up(x))
-        return self.out(F.dropout(x, self.dropout, self.training) if self.dropout else x)
+        return self.out(dropped(x, self.dropout, self.training))
 
 
 class GatedFeedForward(nn.Module):
@@ -76,4 +77,4 @@ class GatedFeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.gate_up(x).chunk(2, dim=-1)  # (B, T, F) each
         x = self.act(gate) * up
-        return self.out(F.dropout(x, self.dropout, self.training) if self.dropout else x)
+        return self.out(dropped(x, self.dropout, self.training))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
+from hanmo.nn.dropout import dropped
 from hanmo.nn.linear import Linear
 from hanmo.nn.ragged import Ragged, ragged
 
@@ -141,7 +142,7 @@ class LSTMLayer(nn.Module):
 
     def weights(self) -> _Weights:
         """Of all gates; drawn anew at each call where some are dropped."""
-        hidden = F.dropout(self.hidden.weight, self.dropout_weights, self.training)
+        hidden = dropped(self.hidden.weight, self.dropout_weights, self.training)
         return _Weights(self.input.weight, hidden, self.input.bias)
 
     def start(self, x: Tensor) -> LayerState:
@@ -212,7 +213,7 @@ class LSTM(nn.Module):
         after = []
         for depth, layer in enumerate(self.layers):
             if depth:
-                x = F.dropout(x, self.dropout, self.training)
+                x = dropped(x, self.dropout, self.training)
             if seen is not None:
                 seen.append(_restored(x, rows))
             x, last = layer(x, before[depth] if before is not None else None, lengths)
@@ -255,7 +256,7 @@ class BiLSTM(nn.Module):
         mirror = rows.mirrored() if rows is not None else None
         for depth, (rightward, leftward) in enumerate(zip(self.rightward, self.leftward, strict=True)):
             if depth:
-                x = F.dropout(x, self.dropout, self.training)
+                x = dropped(x, self.dropout, self.training)
             if seen is not None:
                 seen.append(_restored(x, rows))
             ahead, _ = rightward(x)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from hanmo.nn.additive_attention import AdditiveAttention, DotAttention, GeneralAttention, Source
+from hanmo.nn.dropout import dropped
 from hanmo.nn.linear import Linear
 from hanmo.nn.recurrent import LSTM, LayerState, LSTMState
 
@@ -114,4 +114,4 @@ class AttentiveDecoder(nn.Module):
 
     def _output(self, context: Tensor, h: Tensor) -> Tensor:
         x = self.readout(torch.cat((context, h), dim=-1)).tanh()
-        return F.dropout(x, self.dropout, self.training)
+        return dropped(x, self.dropout, self.training)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
+from hanmo.nn.dropout import dropped
 from hanmo.nn.embedding import check_ids
 from hanmo.nn.linear import Lookup
 
@@ -93,4 +94,4 @@ class SinusoidalEmbedding(nn.Module):
             check_ids(input_ids, self.token.num_embeddings, training=self.training)
             x = F.embedding(input_ids, self.token.weight, padding_idx=self.pad_id) * self.scale
         x = x + self.positions(offset, x.shape[1], x.device).to(x.dtype)
-        return F.dropout(x, self.dropout, self.training) if self.dropout else x
+        return dropped(x, self.dropout, self.training)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from hanmo.nn.context import Context
+from hanmo.nn.dropout import dropped
 
 __all__ = ["Stack"]
 
@@ -52,7 +52,7 @@ class Stack(nn.Module):
         if self.norm is not None:
             x = self.norm(x)
         if self.dropout:
-            x = F.dropout(x, self.dropout, self.training)
+            x = dropped(x, self.dropout, self.training)
         if seen is not None:
             seen.append(x)
         return x

@@ -89,7 +89,7 @@ def read_graded(data: GradingData, *, seed: int) -> tuple[Splits[TextExample], S
     train = _read(data, data.train, notes)
     dev = _read(data, data.dev, notes) if data.dev is not None else []
     test = _read(data, data.test, notes) if data.test is not None else []
-    train, dev = settle(data, train, dev, test, key=_key, seed=seed, notes=notes)
+    train, dev, test = settle(data, train, dev, test, key=_key, seed=seed, notes=notes)
     for name, split in (("train", train), ("dev", dev), ("test", test)):
         if split and len({example.label for example in split}) < 2:
             raise DataError(

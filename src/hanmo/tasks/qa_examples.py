@@ -11,24 +11,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
-
 from hanmo.core.errors import DataError, FormatError
-from hanmo.tasks.splits import SplitData, Splits, folded, set_aside, settle
+from hanmo.tasks.splits import SplitData, Splits, folded, settle
 from hanmo.tasks.tables import problems_error, read_text_file
 
 __all__ = ["ANSWER", "NO_ANSWER", "AnswerData", "QaExample", "read_questions"]
 
 ANSWER, NO_ANSWER = "answer", "no answer"
-_TEST_SEED = 0
-"""What is set aside as a test set is the same for each seed, so that runs can be compared."""
 
 
 class AnswerData(SplitData):
     """Where the questions are: JSON as SQuAD has it, or as CMRC 2018 was first published; also as .gz."""
 
-    test_fraction: float | None = Field(default=None, gt=0, lt=1)
-    """Share of `train` that is set aside for the figures at the end where there is no `test`; the same for each seed."""
     apart: Literal["context", "article"] = "context"
     """What is never on two sides where something is set aside: texts, or whole articles."""
     misplaced: Literal["error", "repair", "drop"] = "error"
@@ -81,11 +75,7 @@ def read_questions(data: AnswerData, *, seed: int) -> Splits[QaExample]:
     dev = _read(data, data.dev, notes) if data.dev is not None else []
     test = _read(data, data.test, notes) if data.test is not None else []
     key = _key(data, [*train, *dev, *test])
-    if data.test_fraction is not None:
-        if data.test is not None:
-            raise DataError("test and test_fraction were both given", where="[data]", remedy="Give one of them.")
-        train, test = set_aside(train, data.test_fraction, key, _TEST_SEED)
-    train, dev = settle(data, train, dev, test, key=key, seed=seed, notes=notes)
+    train, dev, test = settle(data, train, dev, test, key=key, seed=seed, notes=notes)
     learned = [example for example in train if example.spans or not example.answers]
     notes["training questions left out because no answer stands in their text"] += len(train) - len(learned)
     if not learned:

@@ -43,7 +43,7 @@ def read_similar(data: SimilarityData, *, seed: int) -> Splits[SimilarityExample
     train = _read(data, data.train, notes)
     dev = _read(data, data.dev, notes) if data.dev is not None else []
     test = _read(data, data.test, notes) if data.test is not None else []
-    train, dev = settle(data, train, dev, test, key=_key, seed=seed, notes=notes)
+    train, dev, test = settle(data, train, dev, test, key=_key, seed=seed, notes=notes)
     if data.kind == "scores":
         for name, split in (("train", train), ("dev", dev), ("test", test)):
             if split and len({example.score for example in split}) < 2:

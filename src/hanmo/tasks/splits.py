@@ -31,6 +31,8 @@ class Example(Protocol):
 
 
 ExampleT = TypeVar("ExampleT", bound=Example)
+_TEST_SEED = 0
+"""What is set aside as a test set is the same for each seed, so that runs can be compared."""
 
 
 class SplitData(Settings):
@@ -44,6 +46,8 @@ class SplitData(Settings):
     """For the figures at the end."""
     dev_fraction: float = Field(default=0.1, gt=0, lt=1)
     """Share of `train` that is set aside where there is no `dev`."""
+    test_fraction: float | None = Field(default=None, gt=0, lt=1)
+    """Share of `train` that is set aside for the figures at the end where there is no `test`; the same for each seed."""
     fold: tuple[int, int] | None = None
     """Which part is dev, and of how many, from 1: [2, 5]. Train and `dev`, if there is one, are cut together; a study
     with folds sets it."""
@@ -123,28 +127,33 @@ def settle(
     seed: int,
     notes: Counter[str],
     stratum: Callable[[ExampleT], Hashable] | None = None,
-) -> tuple[list[ExampleT], list[ExampleT]]:
-    """Take care of examples that are on both sides, and set some aside where there is no `dev`.
+) -> tuple[list[ExampleT], list[ExampleT], list[ExampleT]]:
+    """Take care of examples that are on both sides, and set some aside where there is no `dev`, and no `test` if asked.
 
     Args:
         data: says what to do.
-        train, dev, test: as they were read; without a file of its own `dev` is empty.
+        train, dev, test: as they were read; without files of their own `dev` and `test` are empty.
         key: what makes two examples the same.
         seed: chooses what is set aside.
         notes: is told what was left out.
         stratum: what folds should have alike, such as the class; chance alone if None.
 
     Returns:
-        What to learn from, and what to watch by.
+        What to learn from, what to watch by, and what to judge by.
 
     Raises:
-        DataError: for training examples that are in `dev` or `test`, the first ten with their places; for too few.
+        DataError: for training examples that are in `dev` or `test`, the first ten with their places; for too few; if
+            a test set is both given and to be set aside.
     """
+    if data.test_fraction is not None:
+        if data.test is not None:
+            raise DataError("test and test_fraction were both given", where="[data]", remedy="Give one of them.")
+        train, test = set_aside(train, data.test_fraction, key, _TEST_SEED)
     if data.fold is not None:
         pool = _without_leaks([*train, *dev], {"test": test}, data.leaks, key, notes)
-        return take_fold(pool, data.fold, key, stratum, seed)
+        return *take_fold(pool, data.fold, key, stratum, seed), test
     train = _without_leaks(train, {"dev": dev, "test": test}, data.leaks, key, notes)
-    return (train, dev) if data.dev is not None else set_aside(train, data.dev_fraction, key, seed)
+    return (train, dev, test) if data.dev is not None else (*set_aside(train, data.dev_fraction, key, seed), test)
 
 
 def _without_leaks(

@@ -105,7 +105,7 @@ def read_tagged(data: TagData, *, seed: int) -> Splits[TagExample]:
     train = _read(data, data.train, notes)
     dev = _read(data, data.dev, notes) if data.dev is not None else []
     test = _read(data, data.test, notes) if data.test is not None else []
-    train, dev = settle(data, train, dev, test, key=_key, seed=seed, notes=notes)
+    train, dev, test = settle(data, train, dev, test, key=_key, seed=seed, notes=notes)
     spans = data.has_spans(data.train)
     labels = _labels(train, {"dev": dev, "test": test}, data.learned(data.train) if spans else None, data.train)
     return Splits.of(train, dev, test, labels=labels, notes=notes)

@@ -12,7 +12,7 @@ __all__ = ["check_identity", "run_identity"]
 
 _FREE = {"log_every", "tensorboard", "checkpoint_steps", "checkpoint_seconds", "keep_checkpoints"}
 """Settings that may change on resume, because no weight depends on them."""
-_LATER = {"layer_decay", "unfreeze_steps"}
+_LATER = {"head_lr", "layer_decay", "unfreeze_steps"}
 """Settings that checkpoints of earlier versions do not name; None, which changes nothing, is not named either."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hanmo.core.errors import FormatError
+from hanmo.core.errors import ConfigError, FormatError
 from hanmo.training.layers import depths_below_head
 from hanmo.training.muon import HiddenMatrix, Muon, hidden_matrices
 from hanmo.training.settings import TrainingSettings
@@ -38,7 +38,8 @@ def build_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim
     """
     if settings.optimizer == "adamw":
         return adamw(model, settings)
-    matrices = hidden_matrices(model)
+    head = _head(model) if settings.head_lr is not None else frozenset()
+    matrices = [matrix for matrix in hidden_matrices(model) if id(matrix.weight) not in head]
     others = _adamw_groups(model, settings, without={id(matrix.weight) for matrix in matrices})
     return Muon(
         _by_depth(matrices, model, settings), others,
@@ -65,6 +66,8 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float, settings: T
         share = (settings.muon_lr or settings.lr) / settings.lr if group.get("muon") else 1.0
         if settings.layer_decay is not None:
             share *= settings.layer_decay ** group["depth"]
+        if settings.head_lr is not None and group.get("head"):
+            share = settings.head_lr / settings.lr
         group["lr"] = rate * share
 
 
@@ -73,14 +76,38 @@ def _adamw_groups(
 ) -> list[dict[str, Any]]:
     parameters = [parameter for parameter in trained_parameters(model).values() if id(parameter) not in without]
     depths = _depths(model, settings)
-    matrices = [parameter for parameter in parameters if parameter.dim() >= 2]
-    vectors = [parameter for parameter in parameters if parameter.dim() < 2]
+    head = _head(model) if settings.head_lr is not None else frozenset()
+    groups: dict[tuple[bool, int, bool], list[nn.Parameter]] = {}
+    for parameter in parameters:
+        kind = (parameter.dim() < 2, depths[id(parameter)] or 0, id(parameter) in head)
+        groups.setdefault(kind, []).append(parameter)
     return [
-        {"params": chosen, "weight_decay": decay} | ({} if depth is None else {"depth": depth})
-        for group, decay in ((matrices, settings.weight_decay), (vectors, 0.0))
-        for depth in sorted({depths[id(parameter)] for parameter in group}, key=lambda depth: depth or 0)
-        if (chosen := [parameter for parameter in group if depths[id(parameter)] == depth])
+        {"params": chosen, "weight_decay": 0.0 if is_vector else settings.weight_decay}
+        | ({"depth": depth} if _knows_depths(settings) else {})
+        | ({"head": True} if in_head else {})
+        for (is_vector, depth, in_head), chosen in sorted(groups.items(), key=lambda item: item[0])
     ]
+
+
+def _head(model: nn.Module) -> Set[int]:
+    """What a head adds to a stack: parameters of the module of that name, without a matrix that is the embedding too.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    head = getattr(model, "head", None)
+    found = {id(parameter) for parameter in head.parameters()} - tables if isinstance(head, nn.Module) else set()
+    if not found:
+        raise ConfigError(
+            "this model has no head of its own that could have another rate", where="training.head_lr",
+            remedy="Leave head_lr out.",
+        )  # fmt: skip
+    return found
+
+
+def _knows_depths(settings: TrainingSettings) -> bool:
+    return settings.layer_decay is not None or settings.unfreeze_steps is not None
 
 
 def _by_depth(
@@ -96,7 +123,7 @@ def _by_depth(
 def _depths(model: nn.Module, settings: TrainingSettings) -> dict[int, int | None]:
     """By parameter: how far it is from the head, where that matters; None where all are alike."""
     trained = trained_parameters(model)
-    if settings.layer_decay is None and settings.unfreeze_steps is None:
+    if not _knows_depths(settings):
         return dict.fromkeys(map(id, trained.values()))
     depths = depths_below_head(model)
     return {id(parameter): depths[name] for name, parameter in trained.items()}

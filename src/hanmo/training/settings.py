@@ -62,6 +62,9 @@ class TrainingSettings(Settings):
     """AdamW: decay of the mean of squared gradients."""
     eps: float = Field(default=1e-8, gt=0)
     """AdamW: added to the denominator."""
+    head_lr: float | None = Field(default=None, gt=0)
+    """Highest learning rate of the head, by AdamW; follows the same schedule as `lr`, and is `lr` if None. A fresh head, and
+    above all the transitions of a CRF, have further to go than a stack that was trained before."""
     layer_decay: float | None = Field(default=None, gt=0, le=1)
     """What the learning rate is multiplied by for each layer further from the head (Howard & Ruder, 2018, §3.1; Clark et
     al., 2020, appendix B): the head has all of it, embeddings least. None: the same everywhere."""

@@ -21,7 +21,9 @@ Form = Literal["hanmo", "word2vec", "word2vec-binary", "glove"]
 _SUFFIXES: dict[str, Form] = {".txt": "word2vec", ".vec": "word2vec", ".bin": "word2vec-binary"}
 _FIRST_ROW = re.compile(rb"[^ \t\r\n]+[ \t]([^\r\n]{1,48})")
 _NUMBERS = re.compile(rb"[-+.0-9eEnaifNAIF \t]+")
-"""Bytes behind the first word that tell text from binary."""
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""Bytes behind the header that tell text from binary: a first row of numbers could stand in binary vectors by chance, if
+one of them has the byte of a line end; that no text has such bytes is told by more of them."""
 
 
 def check_form(form: str | None) -> Form | None:
@@ -57,7 +59,7 @@ def detect_form(path: str | Path) -> Form:
         if read_header(stream.readline(4096).removeprefix(b"\xef\xbb\xbf")) is None:
             return "glove"
         start = stream.read(4096)
-    numbers = _FIRST_ROW.match(start)
+    numbers = _FIRST_ROW.match(start) if _NO_TEXT.search(start) is None else None
     return "word2vec" if numbers and _NUMBERS.fullmatch(numbers[1]) else "word2vec-binary"
 
 
