@@ -48,6 +48,12 @@ class ClassificationRecipe(TaskRecipe):
     """Nothing is fitted if None."""
 
     @model_validator(mode="after")
+    def _one_change_of_the_vectors(self) -> ClassificationRecipe:
+        if self.loss.adversarial and self.augment.mixup != "none":
+            raise ValueError("loss.adversarial and augment.mixup both change the token vectors; choose one of them")
+        return self
+
+    @model_validator(mode="after")
     def _calibration_fits_the_kind(self) -> ClassificationRecipe:
         if self.calibration is not None:
             if self.data.kind == "regression":

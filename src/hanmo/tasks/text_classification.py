@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hanmo.core.errors import DataError
+from hanmo.tasks.adversarial import adversarial_loss
 from hanmo.tasks.text_examples import Kind, TextExample
 from hanmo.tasks.text_loss import LossSettings
 from hanmo.tokenizers.tokenizer import Tokenizer
@@ -137,4 +138,4 @@ def classification_loss(kind: Kind, settings: LossSettings, weights: Tensor | No
                 each = (logits.squeeze(-1) - labels) ** 2
         return each.sum(), len(labels)
 
-    return loss
+    return adversarial_loss(loss, settings.adversarial) if settings.adversarial else loss

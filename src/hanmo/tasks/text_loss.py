@@ -20,3 +20,6 @@ class LossSettings(Settings):
     """Share of the probability that the target gives to all classes alike (Szegedy et al., 2016, §7); single only."""
     focal_gamma: float = Field(default=0.0, ge=0)
     """Turns down what is told right already, by (1 - p)^γ (Lin et al., 2017, eq. 4); single only."""
+    adversarial: float = Field(default=0.0, ge=0)
+    """Learn each batch a second time with its token vectors pushed so far where the loss grows fastest (Miyato et al., 2017);
+    0 does not. Try 1 for a checkpoint, more for vectors from nothing."""
