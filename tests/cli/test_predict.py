@@ -68,3 +68,35 @@ def test_bad_examples(hanmo: Callable[..., Any], recipe: Path, tmp_path: Path) -
     out.refused("bad.jsonl:2: an empty text")
     hanmo("train", recipe, "--set", "task=nothing", "--out", tmp_path / "other").refused("task = 'nothing'")
     hanmo("train", recipe, "--set", "data.trian=x", "--out", tmp_path / "other").refused("trian")
+
+
+def test_lines_of_every_kind(hanmo: Callable[..., Any], recipe: Path, tmp_path: Path) -> None:
+    assert hanmo("train", recipe, "--out", tmp_path / "run").code == 0
+    model, out, source = tmp_path / "run" / "model", tmp_path / "out.jsonl", tmp_path / "in.jsonl"
+    ask = ("predict", "text-classification", model, "--file", source, "--out", out)
+    source.write_text('"lovely 很好"\n{"text": "awful", "id": 7}\n')
+    assert hanmo(*ask).code == 0
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(row["text"], row["answer"]["label"]) for row in found] == [("lovely 很好", "好"), ("awful", "差")]
+    assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.jsonl"]
+    source.write_text('{"text": "好"}\n{"text": "ok \\ud83d"}\n')
+    hanmo(*ask).refused("in.jsonl:2", "surrogate")
+
+
+def test_answers_of_two_models_are_never_in_one_file(hanmo: Callable[..., Any], recipe: Path, tmp_path: Path) -> None:
+    for seed in (1, 2):
+        done = hanmo(
+            "train", recipe, "--out", tmp_path / str(seed), "--set", f"seed={seed}", "--set", "training.epochs=1"
+        )
+        assert done.code == 0
+    source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    source.write_text("好\n" * 3)
+    first = ("predict", "text-classification", tmp_path / "1" / "model", "--file", source, "--out", out)
+    source.write_text("好\n差\n\x00\ud7ff\n")
+    assert hanmo(*first).code == 0
+    out.rename(tmp_path / "out.jsonl.partial")  # as after a stop behind the last answer
+    origin = {"made_by": "another", "options": {}}
+    (tmp_path / "out.jsonl.partial.json").write_text(json.dumps(origin))
+    hanmo(*first).refused("begun with another model")
+    (tmp_path / "out.jsonl.partial.json").unlink()
+    assert hanmo(*first).code == 0

@@ -149,3 +149,15 @@ def test_a_plan(data: Path, tmp_path: Path) -> None:
     small = {"encoder": "transformer", "d_embedding": 8, "n_heads": 2, "max_len": 16}
     with pytest.raises(DataError, match=r"qas\[0\] \(id 0-0-0\): a question of 8 tokens leaves too little of 16"):
         plan(recipe(data, model=small))
+
+
+def test_a_question_that_is_too_long_is_named_before_training(data: Path, tmp_path: Path) -> None:
+    content = questions(4, 9)
+    content["data"][0]["paragraphs"][2]["qas"][1]["question"] = "哪里 " * 80
+    (tmp_path / "test.json").write_text(json.dumps(content))
+    found = recipe(data).model_dump(exclude_unset=True)
+    found["data"]["test"] = str(tmp_path / "test.json")
+    with pytest.raises(DataError, match="question") as error:
+        train(AnsweringRecipe.model_validate(found), out=tmp_path / "run")
+    assert "paragraphs[2].qas[1]" in str(error.value)
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()

@@ -13,14 +13,16 @@ import torch
 import transformers
 
 import hanmo
-from hanmo.core.errors import ConfigError, ModelError
+from hanmo.core.errors import ConfigError, DataError, ModelError
 from hanmo.models.bert import BertConfig, bert
 from hanmo.models.directory import write_model
+from hanmo.models.gpt2 import GPT2Config, gpt2
 from hanmo.stories.classification_recipe import ClassificationRecipe
 from hanmo.stories.task_recipe import TaskTraining
 from hanmo.stories.task_story import TaskStory
 from hanmo.stories.train import plan, read_recipe, train
 from hanmo.tasks.text_classifier import TextClassifier
+from hanmo.tokenizers.tokenizer import Tokenizer
 from hanmo.tokenizers.words import train_words
 
 GOOD = ["the room was lovely", "房间很干净", "a fine and funny film", "服务很热情", "well worth the trip"]
@@ -217,7 +219,7 @@ def test_impossible_recipes(data: Path, section: dict[str, Any], match: str) -> 
 
 def test_length_of_training() -> None:
     fitted = TaskTraining(epochs=2.5, accumulate=2).fitted(9)
-    assert (fitted.n_steps, fitted.eval_every) == (10, 4)
+    assert (fitted.n_steps, fitted.eval_every) == (11, 4)
     assert TaskTraining(minutes=3, eval_every=7).fitted(9).eval_every == 7
 
 
@@ -229,3 +231,47 @@ def test_story_records_a_failure(data: Path, tmp_path: Path, monkeypatch: pytest
     with pytest.raises(RuntimeError, match="no luck"):
         train(recipe(data), out=tmp_path / "run")
     assert json.loads((tmp_path / "run/run.json").read_text())["error"] == "no luck"
+
+
+def test_a_decoder_without_padding(data: Path, tmp_path: Path) -> None:
+    """As GPT-2 and Llama are published: the head finds the last token all the same, alone and beside longer texts."""
+    tokenizer = train_words([row["text"] for row in examples(80, 0)], 60, min_count=1)
+    without = {key: value for key, value in tokenizer.config.items() if key != "pad_token"} | {"eos_token": "[SEP]"}
+    Tokenizer(tokenizer.definition, without).save(tmp_path / "base")
+    shape = {
+        "vocab_size": tokenizer.vocab_size,
+        "d_model": 16,
+        "n_layers": 1,
+        "n_heads": 2,
+        "max_len": 32,
+        "pad_id": None,
+    }
+    torch.manual_seed(0)
+    write_model(tmp_path / "base", gpt2(GPT2Config.model_validate(shape)))
+    training = {"n_steps": 20, "lr": 5e-3, "checkpoint_seconds": None}
+    run = train(recipe(data, model={"checkpoint": str(tmp_path / "base")}, training=training), out=tmp_path / "run")
+    loaded = hanmo.load(run.model)
+    classifier = TextClassifier(loaded.model, loaded.tokenizer)
+    assert classifier.fill_id == tokenizer.token_id("[SEP]")
+    short, long = "房间很干净", "the room was lovely 服务很热情 and well worth the trip, no 17"
+    np.testing.assert_allclose(classifier.scores([short, long])[0], classifier.scores([short])[0], atol=1e-5)
+    np.testing.assert_allclose(classifier.scores([short, short])[1], classifier.scores([short])[0], atol=1e-5)
+
+
+def test_pairs_that_are_too_long_are_named_before_training(tmp_path: Path) -> None:
+    rows = [{"text": f"问题 {number}", "pair": f"答案 {number}", "label": "ab"[number % 2]} for number in range(20)]
+    long = {"text": "很长 " * 40, "pair": "也很长 " * 40, "label": "a"}
+    for name, found in {"train": rows, "dev": rows[:4], "test": [*rows[:4], long]}.items():
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps(row) for row in found))
+    values = {
+        "data": {name: str(tmp_path / f"{name}.jsonl") for name in ("train", "dev", "test")} | {"pair": "pair", "leaks": "keep"},
+        "model": {"encoder": "transformer", "d_embedding": 8, "d_hidden": 8, "n_heads": 2, "max_len": 32},
+    }  # fmt: skip
+    with pytest.raises(DataError, match="both texts of a pair are long") as error:
+        train(ClassificationRecipe.model_validate(values), out=tmp_path / "run")
+    assert str(error.value.where) == f"{tmp_path / 'test.jsonl'}:5"
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_a_plan_with_a_share(data: Path) -> None:
+    assert "20 train, 20 dev" in plan(recipe(data, share=0.25))

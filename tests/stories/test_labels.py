@@ -146,3 +146,10 @@ def test_numbers_have_no_label_errors(tmp_path: Path) -> None:
     settings = recipe(tmp_path / "x", data={"train": str(tmp_path / "numbers.jsonl"), "kind": "regression"})
     with pytest.raises(ConfigError, match="texts of one class each"):
         find_label_errors(settings, out=tmp_path / "run")
+
+
+def test_examples_set_aside_for_a_test_are_judged_too(tmp_path: Path) -> None:
+    write(tmp_path, "zh", 40)
+    data = {"train": str(tmp_path / "zh.jsonl"), "test_fraction": 0.25}
+    result = find_label_errors(recipe(tmp_path / "zh.jsonl", data=data), out=tmp_path / "run", folds=2)
+    assert result.n_examples == 40

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import hanmo
+from hanmo.batches.mixture import SOURCE
 from hanmo.cli.app import main
 from hanmo.core.errors import ConfigError
 from hanmo.core.toml import to_toml
@@ -19,6 +20,7 @@ from hanmo.models.directory import write_model
 from hanmo.stories.multi_task_recipe import MultiTaskRecipe
 from hanmo.stories.train import plan, read_recipe, train
 from hanmo.tasks import text_figures
+from hanmo.tasks.multi_task import mixed_task_loss
 from hanmo.tokenizers.tokenizer import Tokenizer
 from hanmo.tokenizers.words import train_words
 
@@ -192,3 +194,41 @@ def test_impossible_recipes(change: Any, match: str, data: Path, tmp_path: Path)
     (tmp_path / "bad.toml").write_text(to_toml(values), encoding="utf-8")
     with pytest.raises(ConfigError, match=match):
         read_recipe(tmp_path / "bad.toml")
+
+
+def test_errors_of_a_task_are_better_when_lower(data: Path, tmp_path: Path) -> None:
+    numbers = tmp_path / "numbers.jsonl"
+    numbers.write_text("\n".join(json.dumps({"text": f"分数 {n % 7} 第 {n} 行", "label": n % 7}) for n in range(60)))
+    tasks = [
+        *recipe(data).model_dump(exclude_unset=True)["tasks"][:1],
+        {"name": "type", "task": "text-classification", "data": {"train": str(numbers), "kind": "regression", "leaks": "keep"}},
+    ]  # fmt: skip
+    training = {"n_steps": 4, "lr": 1e-2, "checkpoint_seconds": None}
+    study = {"search": {"training.lr": [1e-2, 1e-4]}, "by": "type mean_squared_error"}
+    result = train(recipe(data, tasks=tasks, training=training, study=study), out=tmp_path / "study")
+    assert result.evaluation["lower_is_better"]
+    errors = [group["figures"]["dev"]["type mean_squared_error"]["mean"] for group in result.evaluation["groups"]]
+    assert errors[result.evaluation["chosen"]] == min(errors)
+
+
+def test_each_task_counts_by_its_rows() -> None:
+    """One loss counts rows, the other words: accumulated, a batch of either has the same weight."""
+
+    class Heads(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(2))
+
+        def part(self, task: str) -> torch.nn.Module:
+            return self
+
+    heads = Heads()
+    losses = {
+        "rows": lambda model, batch: (model.weight[0] * 4, 4),
+        "words": lambda model, batch: (model.weight[1] * 600, torch.tensor(600)),
+    }
+    loss = mixed_task_loss(losses)
+    found = [loss(heads, {"input_ids": torch.zeros(4, 150), SOURCE: torch.tensor(number)}) for number in range(2)]
+    (sum(total for total, _ in found) / sum(n for _, n in found)).backward()
+    assert heads.weight.grad is not None
+    assert heads.weight.grad.tolist() == [0.5, 0.5]

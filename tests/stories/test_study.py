@@ -391,3 +391,16 @@ def test_from_the_command_line(data: Path, tmp_path: Path, capsys: pytest.Captur
     (out / "report.html").unlink()
     assert main(["report", str(out), "--lang", "zh"]) == 0
     assert "多少是运气" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_figure_that_there_is_not_is_told_after_one_run(data: Path, tmp_path: Path) -> None:
+    wrong = recipe(data, study={"seeds": 3, "by": "f1_macro"})
+    with pytest.raises(ConfigError, match="there is no figure 'f1_macro'"):
+        train(wrong, out=tmp_path / "study")
+    assert len(list((tmp_path / "study" / "runs").iterdir())) == 1
+    finished = (tmp_path / "study" / "runs" / "seed-0" / "evaluation.json").stat().st_mtime_ns
+    result = train(recipe(data, study={"seeds": 3, "by": "macro_f1"}), out=tmp_path / "study", resume=True)
+    assert result.evaluation["by"] == "macro_f1"
+    assert (tmp_path / "study" / "runs" / "seed-0" / "evaluation.json").stat().st_mtime_ns == finished
+    with pytest.raises(ConfigError, match="the recipe has changed"):
+        train(recipe(data, study={"seeds": 4, "by": "macro_f1"}), out=tmp_path / "study", resume=True)

@@ -50,6 +50,9 @@ def recipe(folder: Path, column: str, kind: str = "single", **more: Any) -> Clas
 def test_epochs_become_steps() -> None:
     assert TaskTraining(epochs=4, unfreeze_every=0.5).fitted(8).unfreeze_steps == 4
     assert TaskTraining(epochs=4, unfreeze_every=0.01).fitted(8).unfreeze_steps == 1
+    settings = TaskTraining(epochs=5, accumulate=8).fitted(15)
+    assert (settings.n_steps, settings.eval_every) == (9, 2)  # 75 batches, 8 at a time
+    assert TaskTraining(epochs=3, accumulate=8).fitted(3).n_steps == 1
     assert TaskTraining(n_steps=40, unfreeze_steps=7, layer_decay=0.9).fitted(8).unfreeze_steps == 7
     with pytest.raises(ValueError, match="say the same"):
         TaskTraining(epochs=4, unfreeze_every=0.5, unfreeze_steps=3)

@@ -181,3 +181,14 @@ def test_figures_of_triples_and_scores() -> None:
     records = similarity_records(found, scored, data)
     assert records[0]["where"] == "f:1"
     assert sorted(row["predicted"] for row in records) == pytest.approx([-5.0, 0.0, 4.97], abs=0.01)
+
+
+def test_a_question_is_no_answer_to_itself(encoder: SentenceEncoder) -> None:
+    """Paraphrases stand on both sides: of (A, A2), (A3, A) the choice A, which is like A as nothing else is, is left out."""
+    examples = [example("怎么退货", "如何退货"), example("退货流程", "怎么退货"), example("track it", "where is it")]
+    found = find(encoder, examples, SimilarityData(train="."))
+    assert found.best is not None
+    assert found.best[0] != "怎么退货"
+    vectors = encoder.encode(["怎么退货", "如何退货", "where is it"])
+    assert found.ranks is not None
+    assert found.ranks[0] == 1 + (vectors[0] @ vectors[2] > vectors[0] @ vectors[1])

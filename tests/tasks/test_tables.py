@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hanmo.core.errors import DataError, FormatError
+from hanmo.core.progress import set_quiet
 from hanmo.tasks.tables import read_table
 
 COLUMNS = {"text": "sentence", "label": "label"}
@@ -86,3 +87,26 @@ def test_columns_by_number(tmp_path: Path) -> None:
         found(file, {"text": 0, "label": 1})
     with pytest.raises(DataError, match="no such file"):
         found(tmp_path / "none.tsv")
+
+
+def test_hidden_and_nested_files_of_a_folder(tmp_path: Path) -> None:
+    for name in ("好/1.txt", "好/更多/2.txt", "差/1.txt", ".ipynb_checkpoints/3.txt", "好/.keep"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    assert found(tmp_path, {"text": "text", "label": "label"}) == [
+        ("好/1.txt", "好"), ("好/更多/2.txt", "好"), ("差/1.txt", "差"),
+    ]  # fmt: skip
+
+
+def test_a_chapter_in_one_field(tmp_path: Path) -> None:
+    chapter = "话说天下大势，分久必合。" * 20_000
+    (tmp_path / "a.csv").write_text(f'sentence,label\n"{chapter}",1\n')
+    assert found(tmp_path / "a.csv") == [(chapter, "1")]
+
+
+def test_bytes_that_are_no_text_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = "".join(f"很好的一天，阳光灿烂，第 {number} 天\t1\n" for number in range(200))
+    (tmp_path / "a.tsv").write_bytes(b"sentence\tlabel\n" + lines.encode() + "坏".encode() + b"\xff\t0\n")
+    set_quiet(False)
+    assert len(found(tmp_path / "a.tsv")) == 201
+    assert "1 byte sequences are no utf-8 and were left out" in capsys.readouterr().err

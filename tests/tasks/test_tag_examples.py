@@ -77,6 +77,8 @@ def test_conllu(tmp_path: Path) -> None:
     assert sentences(splits)[0] == (("do", "n't", "go"), ("AUX", "PART", "VERB"))
     fine = read(path, text, tag_column="xpos", dev=str(path), leaks="keep")
     assert fine.train[0].tags == ("VBP", "RB", "VB")
+    by_number = read(path, text, tag_column=5, dev=str(path), leaks="keep")
+    assert [example.tags for example in by_number.train] == [example.tags for example in fine.train]
     with pytest.raises(DataError, match=r"a\.conllu:2: 4 columns where CoNLL-U has 10"):
         read(path, "# x\n1\tgo\tgo\tVERB\n")
 
@@ -130,6 +132,7 @@ def test_segmented(tmp_path: Path) -> None:
         ("a Q-X\n", {"scheme": "IOB2"}, "'Q-X' is not a tag of IOB2"),
         ("a N\nb\n", {}, r"a\.txt:2: 1 columns where 2 are needed"),
         ("a N\n", {"tag_column": 4}, r"a\.txt:1: 2 columns where 4 are needed"),
+        ("a x N\n看 x V\n看\n", {"tag_column": -3, "word_column": 2}, r"a\.txt:3: 1 columns where 3 are needed"),
         ("\n \n", {}, "there is no sentence in this file"),
         ("a N\n\nb N\n\nc N\n", {}, "all words have the tag 'N'"),
         ("a O\n\nb O\n\nc O\n", {"scheme": "IOB2"}, "no word has a tag other than O"),
@@ -168,6 +171,28 @@ def test_settings_that_cannot_be(values: dict[str, Any], tmp_path: Path) -> None
     (tmp_path / "a.txt").write_text("a N\n")
     with pytest.raises(ConfigError):
         check_settings(TagData, {"train": str(tmp_path / "a.txt")} | values)
+
+
+@pytest.mark.parametrize("name", ["走.conllu", "走.CONLLU.gz", "走.txt"])
+@pytest.mark.parametrize("column", [11, 12, -2, -6, -11])
+def test_columns_that_conllu_has_not(tmp_path: Path, name: str, column: int) -> None:
+    for file in (name, "a.txt"):
+        (tmp_path / file).touch()
+    form = "conllu" if name.endswith(".txt") else "auto"
+    with pytest.raises(ConfigError, match=rf"tag_column = {column}: .*走.* from 1 to 10"):
+        check_settings(TagData, {"train": str(tmp_path / name), "tag_column": column, "format": form})
+    check_settings(TagData, {"train": str(tmp_path / "a.txt"), "tag_column": column})  # conll has those it has
+
+
+@pytest.mark.parametrize("other", ["dev", "test"])
+def test_columns_fit_every_file(tmp_path: Path, other: str) -> None:
+    conll, conllu = str(tmp_path / "甲.txt"), str(tmp_path / "乙.conllu")
+    for path in (conll, conllu):
+        Path(path).touch()
+    with pytest.raises(ConfigError, match=r"tag_column = 12: .*乙\.conllu"):
+        check_settings(TagData, {"train": conll, other: conllu, "tag_column": 12})
+    with pytest.raises(ConfigError, match=r"tag_column = 'upos' .*甲\.txt is conll"):
+        check_settings(TagData, {"train": conllu, other: conll, "tag_column": "upos"})
 
 
 def test_the_real_files(data_root: Path) -> None:

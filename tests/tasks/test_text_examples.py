@@ -119,3 +119,28 @@ def test_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         with pytest.raises(ValidationError, match=match):
             TextData.model_validate(values)
+
+
+def test_several_labels_that_are_none(tmp_path: Path) -> None:
+    file = tmp_path / "multi.jsonl"
+    file.write_text(
+        '{"text": "一", "label": ["a"]}\n{"text": "二", "label": null}\n{"text": "三", "label": {"a": 1}}\n'
+    )
+    with pytest.raises(DataError, match=r"multi.jsonl:2: the label None is no list.*multi.jsonl:3"):
+        read_splits(TextData(train=str(file), kind="multi"), seed=0)
+
+
+def test_dev_texts_are_not_set_aside_for_the_test(tmp_path: Path) -> None:
+    rows = [(f"文本 {number}", "ab"[number % 2]) for number in range(50)]
+    splits = read(tmp_path, rows, dev=rows[:10], test_fraction=0.5, leaks="drop")
+    sides = [{example.text for example in side} for side in (splits.train, splits.dev, splits.test)]
+    assert [len(side) for side in sides] == [20, 10, 20]
+    assert sum(map(len, sides)) == len(set.union(*sides))
+    with pytest.raises(DataError, match="10 training texts are also in dev"):
+        read(tmp_path, rows, dev=rows[:10], test_fraction=0.5)
+
+
+def test_dev_texts_in_the_test_are_counted(tmp_path: Path) -> None:
+    rows = [(f"文本 {number}", "ab"[number % 2]) for number in range(20)]
+    splits = read(tmp_path, rows[:10], dev=rows[10:15], test=rows[13:])
+    assert splits.notes == {"dev texts are also in test": 2}

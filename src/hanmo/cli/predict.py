@@ -82,7 +82,7 @@ def predict(
             raise ConfigError("a text and --file were both given", remedy="Give one of them.")
         from hanmo.tasks.predict_file import predict_file
 
-        n = predict_file(pipeline(task, model), file, out, **options)
+        n = predict_file(pipeline(task, model), file, out, made_by=_digest(model), **options)
         print(f"{n:,} texts answered in {out}")
         return 0
     content = read_text_argument(text, None).strip()
@@ -102,6 +102,15 @@ def predict(
     for line in _lines(found):
         print(line)
     return 0
+
+
+def _digest(model: str) -> str:
+    """What stands for a model: its files."""
+    from hanmo.core.files import sha256_file, sha256_text
+    from hanmo.models.hub import find_model
+
+    files = sorted(path for path in find_model(model).iterdir() if path.suffix in (".json", ".safetensors"))
+    return sha256_text("".join(f"{path.name} {sha256_file(path)}\n" for path in files))
 
 
 def _context(given: str | None) -> str:

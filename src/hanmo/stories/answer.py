@@ -49,7 +49,7 @@ class AnsweringWork(TaskWork[AnsweringRecipe, "QuestionAnswerer"]):
         from hanmo.core.errors import DataError
         from hanmo.core.progress import say
         from hanmo.tasks.qa_figures import glance_at_answers
-        from hanmo.tasks.qa_learning import encode_questions, fills_of_questions, pointing_loss
+        from hanmo.tasks.qa_learning import encode_questions, fills_of_questions, pointing_loss, windows_of
 
         recipe = self.recipe
         rows, notes = encode_questions(splits.train, model.tokenizer, model.config, recipe.answers, seed=recipe.seed)
@@ -57,7 +57,13 @@ class AnsweringWork(TaskWork[AnsweringRecipe, "QuestionAnswerer"]):
             say(f"{count:,} {note}")
         if not rows:
             raise DataError("no answer fits into a window", where="[answers] window", remedy="Allow longer windows.")
-        fills = fills_of_questions(model.tokenizer.pad_id or 0)
+        later = [*splits.dev, *splits.test]  # a question that is too long is told before training
+        for _ in windows_of(
+            [(one.question, one.context[:1]) for one in later], model.tokenizer, model.config, recipe.answers,
+            names=[one.where for one in later],
+        ):  # fmt: skip
+            pass
+        fills = fills_of_questions(model.fill_id)
         rules = self._rules(splits.dev)
         return Learning(
             batches=PaddedRows(rows, fills=fills, batch_size=recipe.batch_size, seed=recipe.seed),

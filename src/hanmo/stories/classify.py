@@ -46,6 +46,7 @@ class ClassificationWork(TaskWork[ClassificationRecipe, "TextClassifier"]):
         from hanmo.tasks.forward import OVERLAP
         from hanmo.tasks.mixup import mixed_loss
         from hanmo.tasks.text_classification import (
+            check_pairs,
             class_weights,
             classification_loss,
             encode_examples,
@@ -59,7 +60,8 @@ class ClassificationWork(TaskWork[ClassificationRecipe, "TextClassifier"]):
         copies = self._copies(splits.train, tokenizer)
         train = splits.train if copies is None else [*splits.train, *copies.examples]
         rows = encode_examples(train, tokenizer, splits.labels, kind, max_len=max_len, overlap=OVERLAP)
-        fills = fills_of(kind, tokenizer.pad_id or 0)
+        check_pairs([*splits.dev, *splits.test], tokenizer, max_len=max_len, overlap=OVERLAP)
+        fills = fills_of(kind, model.fill_id)
         weights = None
         if recipe.loss.class_weights == "balanced" and kind != "regression":
             weights = class_weights(targets(splits.train, splits.labels, kind), len(splits.labels))

@@ -55,7 +55,7 @@ class GradingWork(TaskWork[GradingRecipe, "Grader"]):
         from hanmo.batches.padded_rows import PaddedRows
         from hanmo.tasks.forward import OVERLAP
         from hanmo.tasks.grading_figures import glance_at_grades
-        from hanmo.tasks.text_classification import classification_loss, encode_examples, fills_of
+        from hanmo.tasks.text_classification import check_pairs, classification_loss, encode_examples, fills_of
         from hanmo.tasks.text_loss import LossSettings
 
         scale, tokenizer = model.scale, model.tokenizer
@@ -66,10 +66,11 @@ class GradingWork(TaskWork[GradingRecipe, "Grader"]):
         ]
         max_len = getattr(model.config, "max_len", None)
         rows = encode_examples(shares, tokenizer, splits.labels, "regression", max_len=max_len, overlap=OVERLAP)
+        check_pairs([*splits.dev, *splits.test], tokenizer, max_len=max_len, overlap=OVERLAP)
         pairs = _pairs(splits.dev)
         return Learning(
             batches=PaddedRows(
-                rows, fills=fills_of("regression", tokenizer.pad_id or 0), batch_size=self.recipe.batch_size,
+                rows, fills=fills_of("regression", model.fill_id), batch_size=self.recipe.batch_size,
                 seed=self.recipe.seed,
             ),
             loss=classification_loss("regression", LossSettings()),

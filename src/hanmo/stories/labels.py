@@ -136,6 +136,8 @@ class LabelsStory(Story[ClassificationRecipe, LabelsResult]):
         read = self.recipe.work().read()
         has_dev = data.dev is not None and data.fold is None
         pool = read.train if has_dev else [*read.train, *read.dev]
+        if data.test_fraction is not None:  # a part of `train` like any other here
+            pool = [*pool, *read.test]
         probabilities = np.zeros((len(pool), len(read.labels)))
         places = {id(example): number for number, example in enumerate(pool)}
         parameters = 0

@@ -55,7 +55,7 @@ class SimilarityWork(TaskWork[SimilarityRecipe, "SentenceEncoder"]):
         rows = encode_similar(splits.train, model, lowest=data.lowest, highest=data.highest)
         return Learning(
             batches=PaddedRows(
-                rows, fills=similarity_fills(model.tokenizer.pad_id or 0), batch_size=recipe.batch_size,
+                rows, fills=similarity_fills(model.fill_id), batch_size=recipe.batch_size,
                 seed=recipe.seed,
             ),
             loss=similarity_loss(recipe.loss.chosen(data.kind), recipe.loss, model.pooling),

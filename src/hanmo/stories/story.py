@@ -136,8 +136,12 @@ class Story(ABC, Generic[RecipeT, ResultT]):
             versions=library_versions(), machine=describe_machine().to_dict(),
         )  # fmt: skip
 
+    def compared(self, recipe: dict[str, Any]) -> dict[str, Any]:
+        """What of a recipe must be the same on resume: all of it, but where a story says otherwise."""
+        return recipe
+
     def _check_same_recipe(self) -> None:
-        before, after = self.run.read().get("recipe") or {}, self.recipe.model_dump(mode="json")
+        before, after = map(self.compared, (self.run.read().get("recipe") or {}, self.recipe.model_dump(mode="json")))
         # a key that an earlier version did not have and that is None says nothing new
         if changes := _differences(before, after):
             raise ConfigError(

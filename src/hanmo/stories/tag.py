@@ -74,7 +74,7 @@ class TaggingWork(TaskWork[TaggingRecipe, "Tagger"]):
         rows = encode_tagged(
             splits.train, model.tokenizer, model.config, overlap=OVERLAP, cases=self.recipe.model.case_features
         )
-        fills = fills_of_tags(model.tokenizer.pad_id or 0)
+        fills = fills_of_tags(model.fill_id)
         words = [example.words for example in splits.dev]
         return Learning(
             batches=PaddedRows(rows, fills=fills, batch_size=self.recipe.batch_size, seed=self.recipe.seed),

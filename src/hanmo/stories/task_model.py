@@ -51,9 +51,10 @@ def build_encoder(
     seed_everything(seed)
     if section.checkpoint is not None:
         path = find_model(section.checkpoint)
-        name = choose(list(family_of(read_config(path)).architectures))
-        dropped = {} if section.dropout is None else {"dropout_head": section.dropout}
-        return read_model(path, architecture=name, changes=head | dropped), Tokenizer.load(path)
+        config, tokenizer = read_config(path), Tokenizer.load(path)
+        name = choose(list(family_of(config).architectures))
+        changes = head if section.dropout is None else head | {"dropout_head": section.dropout}
+        return read_model(path, architecture=name, changes=changes | _padding(config, tokenizer)), tokenizer
     tokenizer = train_words(
         texts, section.vocab_size, min_count=section.min_count, lowercase=section.lowercase, cut=cut,
         segments=section.encoder == "transformer",
@@ -86,6 +87,13 @@ def build_encoder(
         vectors = load_embeddings(section.embeddings)
         say(fill_token_table(model, tokenizer, vectors, freeze=section.freeze_embeddings, seed=seed).describe())
     return model, tokenizer
+
+
+def _padding(config: Any, tokenizer: Tokenizer) -> dict[str, Any]:
+    """What a checkpoint without padding takes for it, as decoders are published: their head looks for the last token that is
+    none. The token that ends a text will do."""
+    fill = tokenizer.eos_id if tokenizer.pad_id is None else tokenizer.pad_id
+    return {"pad_id": fill} if getattr(config, "pad_id", 0) is None and fill is not None else {}
 
 
 def with_segments(model: Any, beginnings: Sequence[int], *, where: str) -> Any:

@@ -16,7 +16,7 @@ _SHOWN = 20
 def describe_task(recipe: TaskRecipe) -> str:
     """Read and check all examples, build the model, train nothing, and say what would happen."""
     work = recipe.work()
-    splits = work.read()
+    splits = work.examples()
     model = work.build(splits)
     learning = work.learn(model, splits)
     batches = learning.batches

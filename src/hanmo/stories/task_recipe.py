@@ -105,14 +105,14 @@ class TaskTraining(TrainingSettings):
         Args:
             n_batches: micro-batches in an epoch.
         """
-        per_epoch = max(1, n_batches // self.accumulate)
+        per_epoch = n_batches / self.accumulate
         values = self.model_dump(exclude={"epochs", "unfreeze_every"})
         if self.epochs is not None:
             values["n_steps"] = max(1, round(self.epochs * per_epoch))
         if self.unfreeze_every is not None:
             values["unfreeze_steps"] = max(1, round(self.unfreeze_every * per_epoch))
         if self.eval_every is None:
-            values["eval_every"] = per_epoch
+            values["eval_every"] = max(1, round(per_epoch))
         return TrainingSettings.model_validate(values)
 
 

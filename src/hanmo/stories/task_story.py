@@ -75,6 +75,11 @@ class TaskWork(ABC, Generic[RecipeT, ModelT]):
     def read(self) -> Splits[Any]:
         """All examples, checked. They are dataclasses of plain values."""
 
+    def examples(self) -> Splits[Any]:
+        """What the recipe learns from and judges by: of what was read, its share."""
+        splits = self.read()
+        return splits if self.recipe.share is None else splits.with_share(self.recipe.share, self.recipe.seed)
+
     @abstractmethod
     def build(self, splits: Splits[Any]) -> ModelT:
         """The untrained model with its tokenizer."""
@@ -154,8 +159,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         write_task_report(self.run.path, lang=self.recipe.lang)
 
     def _read(self, work: TaskWork[Any, Any]) -> Splits[Any]:
-        splits, share = work.read(), self.recipe.share
-        return splits if share is None else splits.with_share(share, self.recipe.seed)
+        return work.examples()
 
     def _train(self, work: TaskWork[Any, Any], model: LoadedModel, splits: Splits[Any]) -> FitResult:
         from hanmo.core.devices import choose_compute, pick_device

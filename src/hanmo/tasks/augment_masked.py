@@ -67,6 +67,7 @@ class MaskedWords:
         if mask is None:
             raise ModelError("this tokenizer has no mask", where=path, remedy="Give a masked language model.")
         self._model, self._tokenizer, self._n, self._mask = lm.model.eval(), lm.tokenizer, n, mask
+        self._fill = lm.fill_id
         self._max_len: int | None = getattr(lm.config, "max_len", None)
         self._words, self._characters = self._whole(lm.config.vocab_size)
 
@@ -77,7 +78,7 @@ class MaskedWords:
         while open_ones := [number for number, one in enumerate(work) if one.masks]:
             framed = [Framed(work[number].ids, [0] * len(work[number].ids)) for number in open_ones]
             device = next(self._model.parameters()).device
-            best = forward_by_length(framed, self._read, pad_id=self._tokenizer.pad_id or 0, device=device)
+            best = forward_by_length(framed, self._read, pad_id=self._fill, device=device)
             for number, answer in zip(open_ones, best, strict=True):
                 self._take(gaps[number], work[number], answer)
         return [

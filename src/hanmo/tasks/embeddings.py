@@ -108,7 +108,7 @@ class SentenceEncoder(LoadedModel):
             means = forward_windows(
                 windows,
                 self._vectors,
-                pad_id=self.tokenizer.pad_id or 0,
+                pad_id=self.fill_id,
                 device=next(self.model.parameters()).device,
                 max_tokens=max_tokens,
             )
@@ -133,7 +133,7 @@ class SentenceEncoder(LoadedModel):
         found: list[np.ndarray] = [np.zeros((0, 0), dtype=np.float32)] * len(rows)
         self.model.eval()
         for batch, hidden in forward_batches(
-            rows, self._hidden, pad_id=self.tokenizer.pad_id or 0, device=next(self.model.parameters()).device
+            rows, self._hidden, pad_id=self.fill_id, device=next(self.model.parameters()).device
         ):
             for place, row in enumerate(batch):
                 found[row] = hidden[place, : len(rows[row].ids)].numpy().copy()

@@ -65,7 +65,7 @@ class MaskFiller(LoadedModel):
         found: list[list[list[dict[str, Any]]]] = [[] for _ in rows]
         self.model.eval()
         device = next(self.model.parameters()).device
-        for batch, logits in forward_batches(rows, self._logits, pad_id=self.tokenizer.pad_id or 0, device=device):
+        for batch, logits in forward_batches(rows, self._logits, pad_id=self.fill_id, device=device):
             # (M, V), the masks of the batch row by row; a model may have rows that no token belongs to
             probabilities = logits.softmax(-1)[:, : self.tokenizer.vocab_size]
             if chosen is not None:

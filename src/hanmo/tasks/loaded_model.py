@@ -40,6 +40,13 @@ class LoadedModel:
         """Settings of the model (its family's config)."""
         return self.model.config
 
+    @property
+    def fill_id(self) -> int:
+        """What fills up rows: the id that the model takes for padding, since a head that looks for the last token goes by
+        it; else the tokenizer's; 0 where neither has one."""
+        known = (getattr(self.config, "pad_id", None), None if self.tokenizer is None else self.tokenizer.pad_id, 0)
+        return next(number for number in known if number is not None)
+
     def __repr__(self) -> str:
         n = sum(parameter.numel() for parameter in self.model.parameters())
         return f"{type(self).__name__}({self.model.architecture}, {n:,} parameters, {self.tokenizer!r})"

@@ -36,14 +36,19 @@ class _Heads(nn.Module):
 
     def __init__(self, models: Mapping[str, nn.Module]):
         super().__init__()
-        self.tasks = nn.ModuleDict(models)
+        # modules have names of their own (type, train) that a task must not have
+        self.tasks = nn.ModuleDict({f"task_{name}": model for name, model in models.items()})
         first: Any = next(iter(models.values()))
         self.config: Any = first.config
         self.architecture = " + ".join(str(model.architecture) for model in models.values())
 
+    def part(self, task: str) -> nn.Module:
+        """One of them."""
+        return self.tasks[f"task_{task}"]
+
     def forward(self, task: str, **inputs: Any) -> Any:
         """The answer of one of them."""
-        return self.tasks[task](**inputs)
+        return self.part(task)(**inputs)
 
 
 class MultiTaskModel(LoadedModel):
@@ -87,7 +92,8 @@ def copy_of(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def mixed_task_loss(losses: Mapping[str, Loss]) -> Loss:
-    """The loss of batches of `hanmo.batches.mixture`: each by the loss of its task.
+    """The loss of batches of `hanmo.batches.mixture`: each by the loss of its task, whose mean counts by the rows of the batch,
+    whatever that task counts (rows, words): so batches of several tasks can be accumulated.
 
     Args:
         losses: by task, in the order of the sources.
@@ -97,6 +103,8 @@ def mixed_task_loss(losses: Mapping[str, Loss]) -> Loss:
     def loss(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, int | Tensor]:
         name = names[int(batch[SOURCE])]
         own: Any = model
-        return losses[name](own.tasks[name], {key: value for key, value in batch.items() if key != SOURCE})
+        total, n = losses[name](own.part(name), {key: value for key, value in batch.items() if key != SOURCE})
+        rows = len(batch["input_ids"])
+        return total / n * rows, rows
 
     return loss

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 from hanmo.core.errors import DataError, HanmoError, storage_error
+from hanmo.core.files import read_json, write_json
 from hanmo.core.progress import progress
 from hanmo.tasks.pipeline import Pipeline
 from hanmo.tasks.tables import open_text_lines
@@ -19,7 +21,9 @@ __all__ = ["predict_file"]
 _AT_ONCE = 2048
 
 
-def predict_file(pipe: Pipeline, source: str | Path, out: str | Path, **options: Any) -> int:
+def predict_file(
+    pipe: Pipeline, source: str | Path, out: str | Path, *, made_by: str | None = None, **options: Any
+) -> int:
     """Answer each line of a file.
 
     What is done lies in OUT.partial until all is done: stopped at any moment, the same call goes on after the last
@@ -29,13 +33,15 @@ def predict_file(pipe: Pipeline, source: str | Path, out: str | Path, **options:
         pipe: of any task.
         source: .jsonl with what the pipeline reads in each object, or a text on each line; also as .gz.
         out: .jsonl; each object of the source with `answer` (`pipe.answer_key`) beside what it had.
+        made_by: what stands for the model, so that answers of two are never in one file; not looked at if None.
         options: for the pipeline.
 
     Returns:
         How many lines were answered by this call.
 
     Raises:
-        DataError: for a line that is no text, or a partial file that belongs to another source.
+        DataError: for a line that cannot be read or answered, with its number; for a partial file that belongs to another
+            source, model or options.
         StorageError: if `out` cannot be written.
     """
     source, out = Path(source), Path(out)
@@ -43,16 +49,18 @@ def predict_file(pipe: Pipeline, source: str | Path, out: str | Path, **options:
     records = _records(source, pipe)
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
+        _check_origin(partial, {"made_by": made_by, "options": json.loads(json.dumps(options))})
         done = _take_up(partial, records, source, pipe.answer_key)
         with partial.open("ab") as file, progress("Predict", unit="texts") as bar:
             n = 0
             while batch := list(islice(records, _AT_ONCE)):
-                _append(file, batch, pipe.answers([pipe.read(record) for record in batch], **options), pipe.answer_key)
+                _append(file, batch, _answers(pipe, batch, options), pipe.answer_key)
                 n += len(batch)
                 bar.advance(len(batch))
         if not done + n:
             raise DataError("there is no text in this file", where=source)
         os.replace(partial, out)
+        _origin(partial).unlink(missing_ok=True)
     except HanmoError:
         raise
     except OSError as error:
@@ -60,42 +68,93 @@ def predict_file(pipe: Pipeline, source: str | Path, out: str | Path, **options:
     return n
 
 
-def _append(file: IO[bytes], batch: list[dict[str, Any]], answers: list[Any], key: str) -> None:
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """One line of the source."""
+
+    values: dict[str, Any]
+    where: str
+
+
+def _origin(partial: Path) -> Path:
+    """Where it is told what a partial file is made by."""
+    return partial.with_name(f"{partial.name}.json")
+
+
+def _check_origin(partial: Path, wanted: dict[str, Any]) -> None:
+    """Tell it, or make sure that it is the same."""
+    origin = _origin(partial)
+    if not partial.exists() or not origin.exists():
+        write_json(origin, wanted)
+        return
+    known = read_json(origin)
+    if different := [key for key, value in wanted.items() if value is not None and known.get(key) not in (None, value)]:
+        told = {"made_by": "model", "options": "options"}
+        raise DataError(
+            f"the answers here were begun with another {' and other '.join(told[key] for key in different)}", where=partial,
+            remedy="Delete it to begin again, or go on with what it was begun with.",
+        )  # fmt: skip
+
+
+def _answers(pipe: Pipeline, batch: list[_Record], options: dict[str, Any]) -> list[Any]:
+    items = [pipe.read(record.values) for record in batch]
+    try:
+        return pipe.answers(items, **options)
+    except DataError:
+        for item, record in zip(items, batch, strict=True):  # which line is it?
+            try:
+                pipe.answers([item], **options)
+            except DataError as error:
+                raise DataError(error.what, where=record.where, remedy=error.remedy) from error
+        raise
+
+
+def _append(file: IO[bytes], batch: list[_Record], answers: list[Any], key: str) -> None:
     lines = [
-        json.dumps(record | {key: answer}, ensure_ascii=False) for record, answer in zip(batch, answers, strict=True)
+        json.dumps(record.values | {key: answer}, ensure_ascii=False)
+        for record, answer in zip(batch, answers, strict=True)
     ]
     file.write(("\n".join(lines) + "\n").encode())
     file.flush()
     os.fsync(file.fileno())
 
 
-def _records(source: Path, pipe: Pipeline) -> Iterator[dict[str, Any]]:
+def _records(source: Path, pipe: Pipeline) -> Iterator[_Record]:
     is_json = ".jsonl" in [suffix.lower() for suffix in source.suffixes]
     for number, line in open_text_lines(source):
         if not line.strip():
             continue
         where = f"{source}:{number}"
-        record: Any = {"text": line}
+        values: Any = line
         if is_json:
             try:
-                record = json.loads(line)
+                values = json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise DataError(f"not JSON ({error})", where=where) from error
-        if isinstance(record, dict) and pipe.answer_key in record:
+        if isinstance(values, str):
+            values = {"text": values}
+        if isinstance(values, dict) and pipe.answer_key in values:
             raise DataError(
                 f'this object has "{pipe.answer_key}" already, which would be lost', where=where,
                 remedy="Call it otherwise.",
             )  # fmt: skip
         try:
-            pipe.read(record)
+            pipe.read(values)
+            json.dumps(values, ensure_ascii=False).encode()
         except DataError as error:
             raise DataError(error.what, where=where, remedy=error.remedy) from error
-        if isinstance(record.get("text", " "), str) and not record.get("text", "x").strip():
+        except UnicodeEncodeError as error:
+            raise DataError(
+                "half of a surrogate pair, which is no text",
+                where=where,
+                remedy="Repair the text with hanmo.text.repair.",
+            ) from error
+        if isinstance(values.get("text", " "), str) and not values.get("text", "x").strip():
             raise DataError("an empty text", where=where, remedy="Leave this line out.")
-        yield record
+        yield _Record(values, where)
 
 
-def _take_up(partial: Path, records: Iterator[dict[str, Any]], source: Path, key: str) -> int:
+def _take_up(partial: Path, records: Iterator[_Record], source: Path, key: str) -> int:
     """Pass over what an earlier call answered; cut off an answer that it did not finish."""
     if not partial.exists():
         return 0
@@ -106,7 +165,7 @@ def _take_up(partial: Path, records: Iterator[dict[str, Any]], source: Path, key
                 break
             record, answered = next(records, None), json.loads(line)
             answered.pop(key, None)
-            if record != answered:
+            if record is None or record.values != answered:
                 raise DataError(
                     f"line {done + 1} is the answer to another text than that of {source}", where=partial,
                     remedy="Delete it to begin again, or give the file it belongs to.",

@@ -173,7 +173,7 @@ class QuestionAnswerer(LoadedModel):
     def _forward(self, rows: Sequence[ContextRow], max_tokens: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """Of each row the probabilities of starts and of ends, (N + 1,) each: of the text's tokens and, last, of none."""
         device = next(self.model.parameters()).device
-        fills = fills_of_questions(self.tokenizer.pad_id or 0)
+        fills = fills_of_questions(self.fill_id)
         found: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(rows)
         for batch in batches_by_length([len(row.ids) for row in rows], max_tokens=max_tokens):
             chosen = [rows[place] for place in batch]

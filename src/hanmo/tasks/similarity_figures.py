@@ -40,7 +40,7 @@ def find(encoder: SentenceEncoder, examples: Sequence[SimilarityExample], data: 
     """Encode the texts of examples, each once, and compare them.
 
     Of pairs and triples each first text is a question, and all second and third texts of the split are the choices; a
-    choice that belongs to the same question in another example is left out of its ranking.
+    choice that belongs to the same question in another example, or is the question itself, is left out of its ranking.
     """
     texts = list(dict.fromkeys(text for example in examples for text in example.texts))
     vectors = encoder.encode(texts, overlong=data.overlong).astype(np.float64)
@@ -66,7 +66,9 @@ def find(encoder: SentenceEncoder, examples: Sequence[SimilarityExample], data: 
         part = slice(start, start + _AT_ONCE)
         scores = vectors[places[part, 0]] @ table.T
         for line, example, right in zip(scores, examples[part], gold[part], strict=True):
-            line[list(belonging[folded(example.texts[0])] - {int(right)})] = -np.inf
+            question = folded(example.texts[0])
+            others = belonging[question] | ({choices[question]} if question in choices else set())
+            line[list(others - {int(right)})] = -np.inf
         ranks.append(gold_ranks(scores, gold[part]))
         best += [shown[choice] for choice in scores.argmax(1)]
     return Found(cosines, np.concatenate(ranks), best)

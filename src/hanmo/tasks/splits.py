@@ -148,7 +148,10 @@ def settle(
     if data.test_fraction is not None:
         if data.test is not None:
             raise DataError("test and test_fraction were both given", where="[data]", remedy="Give one of them.")
+        train = _without_leaks(train, {"dev": dev}, data.leaks, key, notes)
         train, test = set_aside(train, data.test_fraction, key, _TEST_SEED)
+    judged = {key(example) for example in test}
+    notes["dev texts are also in test"] += sum(key(example) in judged for example in dev)
     if data.fold is not None:
         pool = _without_leaks([*train, *dev], {"test": test}, data.leaks, key, notes)
         return *take_fold(pool, data.fold, key, stratum, seed), test

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hanmo.core.errors import DataError, FormatError, storage_error
+from hanmo.core.progress import say
 from hanmo.text.encoding import decode
 
 __all__ = [
@@ -32,6 +33,7 @@ Column = str | int
 """A column by its name in the first line, or by its number from 1 in a file without names."""
 
 _SHOWN = 10
+csv.field_size_limit(1 << 30)  # Python's own limit of 131,072 characters is less than a chapter
 _Example = TypeVar("_Example")
 
 
@@ -99,7 +101,10 @@ def read_text_file(path: Path) -> str:
         data = path.read_bytes()
         if path.suffix.lower() == ".gz":
             data = gzip.decompress(data)
-        return decode(data).text
+        decoded = decode(data)
+        if decoded.n_removed:
+            say(f"{path}: {decoded.n_removed:,} byte sequences are no {decoded.encoding} and were left out")
+        return decoded.text
     except FileNotFoundError as error:
         raise DataError("there is no such file", where=path, remedy="Check the path in the recipe.") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -245,6 +250,10 @@ def _from_objects(text: str, path: Path, columns: Mapping[str, Column]) -> list[
     return rows
 
 
+def _is_hidden(file: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(folder).parts)
+
+
 def _read_folder(path: Path, columns: Mapping[str, Column]) -> list[Row]:
     unknown = [str(column) for column in columns.values() if column not in ("text", "label")]
     if unknown:
@@ -252,8 +261,8 @@ def _read_folder(path: Path, columns: Mapping[str, Column]) -> list[Row]:
             f"a folder of classes has no column {unknown[0]!r}", where=path, remedy='It has "text" and "label".'
         )
     rows = []
-    for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
-        for file in sorted(entry for entry in folder.iterdir() if entry.is_file()):
+    for folder in sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+        for file in sorted(entry for entry in folder.rglob("*") if entry.is_file() and not _is_hidden(entry, folder)):
             values = {"text": read_text_file(file).strip(), "label": folder.name}
             rows.append(Row({name: values[str(column)] for name, column in columns.items()}, str(file)))
     if not rows:

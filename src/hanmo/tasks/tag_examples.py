@@ -20,6 +20,9 @@ from hanmo.tasks.tables import problems_error, read_text_file
 __all__ = ["TagData", "TagExample", "read_tagged"]
 
 _UPOS, _XPOS = 3, 4
+_CONLLU_COLUMNS = 10
+_CONLLU_TAGS = (-1, *range(1, _CONLLU_COLUMNS + 1))
+"""What `tag_column` may be in conllu; -1 is what it is where it was not given."""
 
 
 class TagData(SplitData):
@@ -35,7 +38,7 @@ class TagData(SplitData):
     word_column: int = Field(default=1, ge=1)
     """Column of the word, from 1, `conll` only."""
     tag_column: int | Literal["upos", "xpos"] = -1
-    """Column of the tag, from 1 or from the last (-1); `upos` or `xpos` in conllu."""
+    """Column of the tag, from 1 or from the last (-1). In conllu `upos`, `xpos`, or from 1 to 10; left at -1, `upos`."""
     scheme: Scheme | Literal["none"] = "none"
     """How spans are written in `conll`; `none` where each word has a tag of its own, such as a part of speech."""
     learn: Literal["BIOES", "IOB2", "BMES"] | None = None
@@ -48,8 +51,18 @@ class TagData(SplitData):
     def _columns_fit(self) -> TagData:
         if self.tag_column == 0:
             raise ValueError("tag_column = 0: columns are counted from 1, or from -1 backwards")
-        if self.tag_column in ("upos", "xpos") and self.format not in ("auto", "conllu"):
-            raise ValueError(f"tag_column = {self.tag_column!r} is a column of conllu, not of {self.format}")
+        for path in (self.train, self.dev, self.test):
+            if path is None:
+                continue
+            is_conllu = self.format_of(path) == "conllu"
+            if isinstance(self.tag_column, str) and not is_conllu:
+                raise ValueError(
+                    f"tag_column = {self.tag_column!r} is a column of conllu, and {path} is {self.format_of(path)}"
+                )
+            if isinstance(self.tag_column, int) and is_conllu and self.tag_column not in _CONLLU_TAGS:
+                raise ValueError(
+                    f"tag_column = {self.tag_column}: {path} is conllu, whose columns are 'upos', 'xpos', or from 1 to 10"
+                )
         return self
 
     def format_of(self, path: str) -> str:
@@ -182,8 +195,8 @@ def _conll(text: str, path: str, data: TagData, problems: list[str]) -> Iterator
         if fields[0] == "-DOCSTART-":
             continue
         column = data.tag_column if isinstance(data.tag_column, int) else -1
-        needed = max(data.word_column, column, 2)
-        if len(fields) < needed or -column > len(fields):
+        needed = max(data.word_column, abs(column), 2)
+        if len(fields) < needed:
             problems.append(f"{path}:{number}: {len(fields)} columns where {needed} are needed")
             continue
         first = first if words else number
@@ -210,8 +223,8 @@ def _conllu(text: str, path: str, data: TagData, problems: list[str]) -> Iterato
         if line.startswith("#"):
             continue
         fields = line.split("\t")
-        if len(fields) != 10:
-            problems.append(f"{path}:{number}: {len(fields)} columns where CoNLL-U has 10")
+        if len(fields) != _CONLLU_COLUMNS:
+            problems.append(f"{path}:{number}: {len(fields)} columns where CoNLL-U has {_CONLLU_COLUMNS}")
         elif "-" not in fields[0] and "." not in fields[0]:  # words that are written as one, words that are not written
             first = first if words else number
             words.append(fields[1])

@@ -8,14 +8,16 @@ from typing import Any, Literal, NamedTuple
 
 from hanmo.core.errors import ConfigError
 from hanmo.metrics.tag_schemes import Scheme, loose_entities
+from hanmo.metrics.units import has_han
 from hanmo.tasks.pipeline import Pipeline, read_text
 from hanmo.tasks.tagger import Tagged, Tagger
+from hanmo.text.segment import is_segmented, segment
 
 __all__ = ["TagPipeline", "Word", "cut_words"]
 
 Strategy = Literal["none", "simple", "first", "average", "max"]
-# letters and digits with what joins them inside a word; a Chinese character; any other sign
-_WORDS = re.compile(r"[^\W_\u3400-\u9fff\uf900-\ufaff]+(?:['’.\-][^\W_\u3400-\u9fff\uf900-\ufaff]+)*|\S")
+# letters and digits of any script with what joins them inside a word; any other sign
+_WORDS = re.compile(r"[^\W_]+(?:['’.\-][^\W_]+)*|\S")
 _SCHEMES: tuple[tuple[set[str], Scheme], ...] = (
     ({"B", "I", "O"}, "IOB2"),
     ({"B", "I", "E", "S", "O"}, "BIOES"),
@@ -32,9 +34,30 @@ class Word(NamedTuple):
 
 
 def cut_words(text: str, unit: Literal["word", "character"]) -> list[Word]:
-    """The words of a text, or its characters, without white space."""
+    """The words of a text, or its characters, without white space.
+
+    Signs are words of their own. Chinese keeps its words where white space separates them, as in the sentences that
+    taggers are trained on, and is cut by `hanmo.text.segment` where nothing does.
+    """
+    if unit == "word" and _is_running_chinese(text):
+        return _places(segment(text), text)
     pattern = re.compile(r"\S") if unit == "character" else _WORDS
     return [Word(found[0], found.start(), found.end()) for found in pattern.finditer(text)]
+
+
+def _is_running_chinese(text: str) -> bool:
+    # a run of characters by itself may be as short as a word, but then nothing separates it
+    return has_han(text) and not (len(text.split()) > 1 and is_segmented(text))
+
+
+def _places(words: Sequence[str], text: str) -> list[Word]:
+    """Where words stand that are, but for white space, the whole text."""
+    placed, end = [], 0
+    for word in words:
+        start = text.index(word, end)
+        end = start + len(word)
+        placed.append(Word(word, start, end))
+    return placed
 
 
 class TagPipeline(Pipeline):

@@ -130,7 +130,7 @@ class Tagger(LoadedModel):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Number of the label at each place, (B, T), and its probability."""
         device = next(self.model.parameters()).device
-        fills = fills_of_tags(self.tokenizer.pad_id or 0)
+        fills = fills_of_tags(self.fill_id)
         inputs: dict[str, list[list[int]]] = {"input_ids": [row.ids for _, row in rows]}
         for number, row in rows:
             for key, values in tag_inputs(row, sentences[number], self.config, cases=self.uses_cases).items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,12 @@ from hanmo.core.errors import DataError
 from hanmo.tasks.adversarial import adversarial_loss
 from hanmo.tasks.text_examples import Kind, TextExample
 from hanmo.tasks.text_loss import LossSettings
-from hanmo.tokenizers.tokenizer import Tokenizer
+from hanmo.tokenizers.tokenizer import Framed, Tokenizer
 from hanmo.training.interfaces import Loss
 
 __all__ = [
     "PROBLEM_TYPES",
+    "check_pairs",
     "class_weights",
     "classification_loss",
     "encode_examples",
@@ -49,12 +50,7 @@ def encode_examples(
         DataError: for a pair of two long texts, with file and line.
     """
     index = {name: number for number, name in enumerate(labels)}
-    try:
-        windows = tokenizer.encode_windows([example.texts for example in examples], max_len=max_len, overlap=overlap)
-    except DataError as error:
-        number = str(error.where).removeprefix("text ")
-        where = examples[int(number)].where if number.isdecimal() else error.where
-        raise DataError(error.what, where=where, remedy=error.remedy) from error
+    windows = _windows(examples, tokenizer, max_len, overlap)
     segments = any(any(row.token_type_ids) for rows in windows for row in rows)
     found = []
     for example, rows in zip(examples, windows, strict=True):
@@ -70,6 +66,26 @@ def encode_examples(
         extra = [{"token_type_ids": row.token_type_ids} if segments else {} for row in rows]
         found += [{"input_ids": row.ids, "labels": label} | more for row, more in zip(rows, extra, strict=True)]
     return found
+
+
+def check_pairs(examples: Iterable[TextExample], tokenizer: Tokenizer, *, max_len: int | None, overlap: int) -> None:
+    """Make sure that a model can read pairs that are not trained on, before it is trained.
+
+    Raises:
+        DataError: as `encode_examples`.
+    """
+    _windows([example for example in examples if example.pair is not None], tokenizer, max_len, overlap)
+
+
+def _windows(
+    examples: Sequence[TextExample], tokenizer: Tokenizer, max_len: int | None, overlap: int
+) -> list[list[Framed]]:
+    try:
+        return tokenizer.encode_windows([example.texts for example in examples], max_len=max_len, overlap=overlap)
+    except DataError as error:
+        number = str(error.where).removeprefix("text ")
+        where = examples[int(number)].where if number.isdecimal() else error.where
+        raise DataError(error.what, where=where, remedy=error.remedy) from error
 
 
 def fills_of(kind: Kind, pad_id: int) -> dict[str, int]:

@@ -105,7 +105,7 @@ class TextClassifier(LoadedModel):
             return forward_windows(
                 windows,
                 self._forward,
-                pad_id=self.tokenizer.pad_id or 0,
+                pad_id=self.fill_id,
                 device=next(self.model.parameters()).device,
                 max_tokens=max_tokens,
             )

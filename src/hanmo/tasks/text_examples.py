@@ -122,6 +122,8 @@ def _label(value: Any, data: TextData) -> Any:
         case "regression":
             return read_number(value, "label")
         case "multi":
+            if value is None or isinstance(value, dict):
+                raise ValueError(f"the label {value!r} is no list of classes")
             parts = value if isinstance(value, list) else str(value).split(data.separator)
             return tuple(dict.fromkeys(_named(part, data.names) for part in parts if str(part).strip()))
         case "single":
