@@ -32,7 +32,7 @@ LANGUAGES = {"sst2": "en", "chnsenticorp": "zh"}
 
 
 def kinds(arguments: argparse.Namespace, language: str) -> dict[str, dict[str, Any]]:
-    """Name of each kind and its `[augment]`; those that cannot be made are said."""
+    """Name of each kind and what it sets in `[augment]`, and in `[loss]` under "loss"; those that cannot be made are said."""
     vectors, masked = getattr(arguments, f"vectors_{language}"), getattr(arguments, f"masked_{language}")
     found: dict[str, dict[str, Any]] = {"none": {}}
     copies = {"copies": arguments.copies}
@@ -48,7 +48,11 @@ def kinds(arguments: argparse.Namespace, language: str) -> dict[str, dict[str, A
         print(f"# {language}: no masked language model given: masked-lm is left out")
     else:
         found["masked-lm"] = {"operations": ["masked-lm"], "checkpoint": masked, **copies}
-    return found | {"mixup words": {"mixup": "words"}, "mixup sentences": {"mixup": "sentences"}}
+    return found | {
+        "mixup words": {"mixup": "words"},
+        "mixup sentences": {"mixup": "sentences"},
+        "adversarial": {"loss": {"adversarial": 1.0}},
+    }
 
 
 def cut(recipe: ClassificationRecipe, size: int, seed: int, folder: Path) -> Path:
@@ -73,7 +77,8 @@ def accuracy(name: str, size: int, seed: int, augment: dict[str, Any], arguments
         values = recipe.model_dump() | {
             "seed": seed,
             "data": data,
-            "augment": augment,
+            "augment": {name: value for name, value in augment.items() if name != "loss"},
+            "loss": augment.get("loss", {}),
             "training": {
                 "n_steps": steps,
                 "eval_every": max(1, steps // 10),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import signal
 from collections.abc import Callable
@@ -44,7 +45,8 @@ def test_train_says_what_it_counted(hanmo: Callable[..., Any], text: Path, tmp_p
     assert done.code == 0
     assert f"{out}: 64 words, 10 different" in done.out
     assert "perplexity" in done.out
-    answer = json.loads(hanmo("ngram", "train", text, "--out", out, "--json", "--heldout", text).out)
+    again = hanmo("ngram", "train", text, "--out", out, "--json", "--heldout", text, "--overwrite")
+    answer = json.loads(again.out)
     assert (answer["order"], answer["unit"], answer["n_read"]) == (5, "word", 64)
     assert answer["heldout"]["n_unknown"] == 0
     assert answer["fallback_orders"] == [2, 3, 4, 5]
@@ -95,6 +97,86 @@ def test_a_corpus_folder(hanmo: Callable[..., Any], tmp_path: Path) -> None:
     assert "2 files or rows were left out" in done.err
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+@pytest.mark.parametrize("name", ["红楼梦.tok", "corpus", "红楼梦.txt"])
+def test_a_text_file_of_any_name(
+    hanmo: Callable[..., Any], tmp_path: Path, name: str, encoding: str, chinese: Path
+) -> None:
+    """As `hanmo vectors train` reads it; what is not UTF-8 is told apart by its name, as documents are."""
+    source = tmp_path / name
+    source.write_bytes(chinese.read_bytes().decode().encode(encoding))
+    done = hanmo("ngram", "train", source, "--out", tmp_path / "model", "--json", "--heldout", source)
+    if encoding == "gb18030" and not name.endswith(".txt"):
+        done.refused("unknown kind of file", name, code=1)
+        return
+    answer = json.loads(done.out)
+    assert (answer["unit"], answer["n_read"]) == ("character", sum(map(len, CHINESE)))
+    assert answer["heldout"]["n_unknown"] == 0
+
+
+def test_heldout_documents(hanmo: Callable[..., Any], text: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"text": line}) + "\n" for line in ENGLISH[:2]), encoding="utf-8")
+    done = hanmo("ngram", "train", text, "--out", tmp_path / "model", "--json", "--heldout", rows)
+    assert json.loads(done.out)["heldout"]["n_words"] == 12  # and no braces
+
+
+def test_nothing_is_replaced_unasked(hanmo: Callable[..., Any], text: Path, chinese: Path, tmp_path: Path) -> None:
+    folder, arpa = tmp_path / "模型", tmp_path / "x.arpa"
+    for out in (folder, arpa):
+        assert hanmo("ngram", "train", text, "--out", out).code == 0
+        hanmo("ngram", "train", chinese, "--out", out).refused("something here already", "--overwrite", code=2)
+        assert load(out).score("the old letter").n_unknown == 0
+        assert hanmo("ngram", "train", chinese, "--out", out, "--overwrite").code == 0
+        assert load(out, unit="character").score("老先生").n_unknown == 0
+
+
+def test_only_models_are_replaced(hanmo: Callable[..., Any], text: Path, trained: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "语料"
+    corpus.mkdir()
+    own = corpus / "a.txt"
+    own.write_bytes(text.read_bytes())
+    plain = tmp_path / "b.arpa"
+    plain.write_bytes(text.read_bytes())
+    inner = trained / "text.txt"
+    inner.write_bytes(text.read_bytes())
+    for source, out, words in (
+        (corpus, corpus, "no ngram.json in it"), (text, corpus, "no ngram.json in it"), (text, own, "this is a file"),
+        (plain, plain, "would destroy"), (inner, trained, "would destroy"),
+    ):  # fmt: skip
+        done = hanmo("ngram", "train", source, "--out", out, "--overwrite")
+        assert str(out) in done.refused(words, code=2)
+        assert "Count" not in done.err  # said before the work
+        assert all(path.read_bytes() == text.read_bytes() for path in (own, plain, inner))
+    done = hanmo("ngram", "train", text, "--heldout", inner, "--out", trained, "--overwrite")
+    done.refused("would destroy", str(inner), code=2)
+    (tmp_path / "folder.arpa").mkdir()
+    hanmo("ngram", "train", text, "--out", tmp_path / "folder.arpa", "--overwrite").refused("this is a folder", code=2)
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_tokens_of_a_file_are_read_as_it_is_without(
+    hanmo: Callable[..., Any], chinese: Path, tmp_path: Path, form: tuple[str, ...]
+) -> None:
+    model, packed = tmp_path / "model", tmp_path / "红楼梦.txt.gz"
+    assert hanmo("ngram", "train", chinese, "--out", model).code == 0
+    packed.write_bytes(gzip.compress(chinese.read_bytes()))
+    plain = hanmo("ngram", "score", model, "--file", packed, *form).out
+    with_tokens = hanmo("ngram", "score", model, "--file", packed, "--tokens", *form).out
+    n = sum(map(len, CHINESE)) + len(CHINESE)
+    if form:
+        answer = json.loads(with_tokens)
+        assert "".join(token["text"] for token in answer.pop("tokens")) == "".join(f"{line}</s>" for line in CHINESE)
+        assert answer == json.loads(plain)
+    else:
+        assert with_tokens.splitlines()[n:] == plain.splitlines()
+        assert [line.split()[1] for line in with_tokens.splitlines()[:3]] == ["老", "先", "生"]
+    bad = tmp_path / "gbk.txt"
+    bad.write_bytes("老先生\n长信\n".encode("gb18030"))
+    for tokens in ((), ("--tokens",)):
+        hanmo("ngram", "score", model, "--file", bad, *tokens, *form).refused("gbk.txt:1", "UTF-8", code=1)
+
+
 def test_score(hanmo: Callable[..., Any], trained: Path, text: Path) -> None:
     shown = hanmo("ngram", "score", trained, "the old letter")
     assert shown.code == 0
@@ -133,18 +215,23 @@ def test_pruning(hanmo: Callable[..., Any], text: Path, trained: Path, tmp_path:
     assert json.loads(done.out)["n_grams"][2] < load(trained).info.n_grams[2]
 
 
-def test_ctrl_c_saves_what_is_counted(
-    hanmo: Callable[..., Any], text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _press(monkeypatch: pytest.MonkeyPatch, wave: int) -> None:
+    """Ctrl-C when the n-th wave of counting begins."""
     waves: list[int] = []
 
     def pressed(*_: object) -> None:
         waves.append(1)
-        if len(waves) == 3:
+        if len(waves) == wave:
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("hanmo.ngrams.counting._STEP", 16)
     monkeypatch.setattr("hanmo.ngrams.counting._check_memory", pressed)
+
+
+def test_ctrl_c_saves_what_is_counted(
+    hanmo: Callable[..., Any], text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _press(monkeypatch, 3)
     set_quiet(False)
     out = tmp_path / "model"
     done = hanmo("ngram", "train", text, "--order", 5, "--out", out)
@@ -153,6 +240,16 @@ def test_ctrl_c_saves_what_is_counted(
     assert load(out).order == 5
     assert load(out).info.share == pytest.approx(0.545, abs=0.01)
     assert load(out).score("the old teacher").n_unknown == 0
+
+
+def test_ctrl_c_when_the_text_was_read_to_its_end(
+    hanmo: Callable[..., Any], text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert hanmo("ngram", "train", text, "--out", tmp_path / "whole").code == 0
+    _press(monkeypatch, 6)  # the steps are 6; the longer n-grams are up to 3 behind
+    done = hanmo("ngram", "train", text, "--out", tmp_path / "model")
+    assert done.code == 0  # it is the model of the whole text
+    assert load(tmp_path / "model").info == load(tmp_path / "whole").info
 
 
 @pytest.mark.parametrize(
@@ -177,8 +274,8 @@ def test_texts_that_are_none(hanmo: Callable[..., Any], tmp_path: Path) -> None:
     empty = tmp_path / "empty.txt"
     empty.write_bytes(b"\n\n")
     hanmo("ngram", "train", empty, "--out", out).refused("no words", code=1)
-    empty.write_bytes(b"good\nb\xffd\n")
-    hanmo("ngram", "train", empty, "--out", out).refused("empty.txt:2", "UTF-8", code=1)
+    empty.write_bytes(b"good text\n" * 30_000 + b"b\xffd\n")
+    hanmo("ngram", "train", empty, "--out", out).refused("empty.txt:30001", "UTF-8", code=1)
     folder = tmp_path / "folder"
     folder.mkdir()
     hanmo("ngram", "train", folder, "--out", out).refused(code=1)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import json
 import math
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanmo.core import files
-from hanmo.core.errors import DataError, FormatError, StorageError
+from hanmo.core.errors import ConfigError, DataError, FormatError, StorageError
 from hanmo.core.files import (
+    check_replaceable,
     new_folder,
+    open_unpacked,
     read_json,
     sha256_file,
     sha256_text,
@@ -466,9 +470,72 @@ def test_missing_json(tmp_path: Path) -> None:
         read_json(tmp_path / "a.json")
 
 
+def test_only_folders_of_the_same_kind_are_replaced(tmp_path: Path) -> None:
+    check_replaceable(tmp_path / "没有", "words.json")
+    check_replaceable(tmp_path, "words.json")
+    (tmp_path / "论文.txt").write_text("论文", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"no words\.json in it.*Choose a name that is free") as caught:
+        check_replaceable(tmp_path, "words.json")
+    assert str(tmp_path) in str(caught.value)
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(ConfigError):
+        check_replaceable(tmp_path / "link", "words.json")
+    (tmp_path / "words.json").write_text("{}")
+    check_replaceable(tmp_path, "words.json")
+
+
 def test_hashes(tmp_path: Path) -> None:
     abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256_file(tmp_path / "a") == sha256_text("abc") == abc
     assert sha256_text("翰墨") != sha256_text("翰默")
     assert len(sha256_text("\udce9")) == 64
+
+
+# -- what is packed ------------------------------------------------------------------------------------------------------
+
+
+TEXT = "宝玉笑道\n" * 2000
+
+
+@pytest.mark.parametrize(("name", "packed"), [("文.txt", False), ("文.txt", True), ("文.GZ", True)])
+def test_packed_is_told_by_the_first_bytes(tmp_path: Path, name: str, packed: bool) -> None:
+    data = TEXT.encode()
+    (tmp_path / name).write_bytes(gzip.compress(data) if packed else data)
+    with open_unpacked(tmp_path / name) as stream:
+        assert stream.read() == data
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_pipe_is_read_once(tmp_path: Path, packed: bool) -> None:
+    data = TEXT.encode()
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(
+        target=lambda: (tmp_path / "pipe").write_bytes(gzip.compress(data) if packed else data), daemon=True
+    )
+    writer.start()
+    with open_unpacked(tmp_path / "pipe") as stream:
+        assert stream.read() == data
+    writer.join(10)
+
+
+def test_files_that_cannot_be_unpacked(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.txt: there is no such file"), open_unpacked(tmp_path / "none.txt"):
+        pass
+    with pytest.raises(DataError, match="cannot read this file"), open_unpacked(tmp_path):
+        pass
+    whole = gzip.compress(os.urandom(5000))
+    for damaged in (whole[:-20], whole[:2], whole[:40] + b"xxxx" + whole[44:], b"<html>404</html>", b"\x1f"):
+        (tmp_path / "a.txt.gz").write_bytes(damaged)
+        with (
+            pytest.raises(FormatError, match=r"a\.txt\.gz: a damaged \.gz"),
+            open_unpacked(tmp_path / "a.txt.gz") as stream,
+        ):
+            stream.read()
+
+
+def test_an_error_of_the_reader_passes_through(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"a")
+    with pytest.raises(StorageError, match="full"), open_unpacked(tmp_path / "a.txt"):
+        raise StorageError("the disk is full")

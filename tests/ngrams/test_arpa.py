@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hanmo.core.errors import FormatError, ModelError
+from hanmo.core.errors import DataError, FormatError, ModelError
 from hanmo.core.progress import set_quiet
 from hanmo.ngrams import NgramModel, load, train
 
@@ -156,6 +157,16 @@ def test_other_files(tmp_path: Path) -> None:
         load(path)
     with pytest.raises(ModelError, match="no such"):
         load(tmp_path / "none.arpa")
+
+
+def test_words_that_no_reader_would_find_are_not_written(tmp_path: Path) -> None:
+    """A model that was made before words were checked."""
+    model = train(["我 住 在 New_York 。"], order=2, unit="word")
+    letters = np.frombuffer(model.lexicon.letters.tobytes().replace(b"_", b" "), np.uint8)
+    old = replace(model, lexicon=replace(model.lexicon, letters=letters))
+    with pytest.raises(DataError, match=r"'New York' has white space in it"):
+        old.write_arpa(tmp_path / "x.arpa")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_carriage_returns(small_arpa: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import signal
 from collections import Counter
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -244,37 +244,89 @@ def test_too_little_memory(monkeypatch: pytest.MonkeyPatch, sentences: list[str]
         train(sentences, order=4)
 
 
-class _Pressed:
-    """A bar at which Ctrl-C is pressed, the n-th time that something is said."""
-
-    def __init__(self, n: int):
-        self.left = n
-
-    def advance(self, n: float = 1, **info: object) -> None:
-        self.left -= 1
-        if self.left == 0:
-            signal.raise_signal(signal.SIGINT)
-
-    def set_total(self, total: float) -> None: ...
+_STEPS, _ORDER = 5, 4
+_WAVES = _STEPS + _ORDER - 2
+"""Each of the 3 counters is a step of the text behind the one before it."""
 
 
-def test_ctrl_c_keeps_what_is_counted(sentences: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hanmo.ngrams.counting._STEP", 256)
+@pytest.fixture
+def framed_sentences(sentences: list[str], monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """A text that is counted in `_STEPS` steps."""
     rows = [[int(word[1:]) for word in sentence.split()] for sentence in sentences]
     ids, ends = np.concatenate(rows).astype(np.int32), np.cumsum([len(row) for row in rows])
     text = framed(ids, ends, np.arange(N_MARKS, 304, dtype=np.int32))
-    counts = count_ngrams(text, 303, 4, _Pressed(9), keep_interrupted=True)
-    assert 0 < counts.share < 1
-    whole = count_ngrams(text[: round(counts.share * len(text))], 303, 4)
+    monkeypatch.setattr("hanmo.ngrams.counting._STEP", -(-len(text) // _STEPS))
+    return text
+
+
+def _press(monkeypatch: pytest.MonkeyPatch, wave: int) -> None:
+    """Ctrl-C when a wave begins, of those in which all orders are counted side by side."""
+    waves = count()
+
+    def pressed(*_: object) -> None:
+        if next(waves) == wave:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("hanmo.ngrams.counting._check_memory", pressed)
+
+
+@pytest.mark.parametrize("wave", range(_WAVES))
+def test_ctrl_c_keeps_what_is_counted(
+    framed_sentences: np.ndarray, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wave: int
+) -> None:
+    text = framed_sentences
+    _press(monkeypatch, wave)
+    set_quiet(False)
+    counts = count_ngrams(text, 303, _ORDER, keep_interrupted=True)
+    assert counts.share == pytest.approx(min(1, (wave + 1) / _STEPS), abs=0.01)
+    assert ("Interrupted" in capsys.readouterr().err) == (counts.share < 1)
+    whole = count_ngrams(text[: round(counts.share * len(text))], 303, _ORDER)
     assert whole.share == 1
     for found, expected in zip(counts.levels, whole.levels, strict=True):
         assert (found.keys == expected.keys).all()
         assert (found.counts == expected.counts).all()
         assert (found.suffixes == expected.suffixes).all()
+
+
+def test_ctrl_c_ends_what_is_not_kept(framed_sentences: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    _press(monkeypatch, 1)
     with pytest.raises(KeyboardInterrupt):
-        count_ngrams(text, 303, 4, _Pressed(9))
-    with pytest.raises(KeyboardInterrupt):
-        count_ngrams(text, 303, 4, _Pressed(1), keep_interrupted=True)  # nothing is counted yet
+        count_ngrams(framed_sentences, 303, _ORDER)
+
+
+class _Said:
+    """A bar that adds up what it is told."""
+
+    def __init__(self) -> None:
+        self.done = 0.0
+
+    def advance(self, n: float = 1, **info: object) -> None:
+        self.done += n
+
+    def set_total(self, total: float) -> None: ...
+
+
+@pytest.mark.parametrize("wave", [None, 1, _WAVES - 1])
+def test_the_bar_is_told_of_all_that_is_counted(
+    framed_sentences: np.ndarray, monkeypatch: pytest.MonkeyPatch, wave: int | None
+) -> None:
+    if wave is not None:
+        _press(monkeypatch, wave)
+    bar = _Said()
+    counts = count_ngrams(framed_sentences, 303, _ORDER, bar, keep_interrupted=True)
+    words = 1 / _ORDER  # are counted to the end of the text before the rest
+    assert bar.done / len(framed_sentences) == pytest.approx(words + counts.share * (1 - words))
+
+
+@pytest.mark.parametrize("word", ["New York", "纽约\t市", "a\nb", "a\x0bb", " a"])
+def test_words_with_white_space(word: str) -> None:
+    """Scoring splits texts at white space and could never find them."""
+    with pytest.raises(DataError, match="has white space in it") as caught:
+        train([["我", "住", "在", word], ["a", "b"]], order=2, unit="word")
+    assert repr(word) in str(caught.value)
+    # the ideographic space is a letter to the readers of words
+    model = train([["纽约\u3000市", "大"]], order=2, unit="word")
+    assert model.score("纽约\u3000市 大").n_unknown == 0
 
 
 def test_no_word_is_lost_between_order_and_length() -> None:

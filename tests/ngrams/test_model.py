@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -188,6 +189,64 @@ def test_samples_that_cannot_be(model: NgramModel, options: dict[str, float], wo
 
 def test_join_words() -> None:
     assert join_words(["I", "say", "你好", "，", "world", "!"]) == "I say你好，world !"
+
+
+@pytest.mark.parametrize("numbers", [np.array([3, 4, 5, 6, 7]), [3, 4, 5, 6, 7], np.array([3, 4, 5, 6, 7], np.uint16)])
+def test_ids_of_any_integer_type(model: NgramModel, numbers: Any) -> None:
+    words = model.words
+    found = model.score_ids(numbers, np.array([2, 2, 5]))
+    logs = model.log10([" ".join(words[3:5]), " ".join(words[5:8])])
+    assert found[[0, 2]] == pytest.approx(logs)
+    assert found[1] < 0  # of a sentence without words its end is scored
+    assert model.score_ids([], []).shape == (0,)  # type: ignore[arg-type] (lists do as well)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "ends", "words"),
+    [
+        ([3, 4], [10**10], "ends"),
+        ([3, 4], [3], "ends"),
+        ([3, 4], [1], "ends"),  # the last word belongs to no sentence
+        ([3, 4], [], "ends"),
+        ([3, 4], [-1, 2], "ends"),
+        ([3, 4], [2, 1, 2], "ends"),
+        ([], [1], "ends"),
+        ([3, 4], [[1], [2]], "ends"),
+        ([3, 4], [0.5, 2.0], "ends"),
+        ([[3], [4]], [2], "numbers"),
+        ([3.5, 4.0], [2], "numbers"),
+        ([3, 10**5], [2], "not below"),
+        ([3, 2**40 + 3], [2], "not below"),
+        ([3, -1], [2], "below 0"),
+    ],
+)
+def test_ids_that_cannot_be(model: NgramModel, numbers: list[int], ends: list[int], words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        model.score_ids(np.array(numbers), np.array(ends))
+
+
+def test_words_and_states_that_there_are_not(model: NgramModel) -> None:
+    n_words, n_states = len(model.words), len(model.automaton.backoffs)
+    assert model.step(n_states - 1, n_words - 1)[1] < n_states
+    for state, number in ((0, n_words), (0, 10**5), (0, -1), (n_states, 3), (-1, 3), (10**12, 3)):
+        with pytest.raises(DataError, match=r"no (word|state) of this model"):
+            model.step(state, number)
+    for state in (-1, n_states, 2**40):
+        with pytest.raises(DataError, match="no state of this model"):
+            model.distribution(state)
+
+
+def test_word_logs_of_a_source_as_it_is_read(chinese: list[str], tmp_path: Path) -> None:
+    model = train(chinese, order=3)
+    path = tmp_path / "红楼.txt.gz"
+    path.write_bytes(gzip.compress(("\n".join(chinese) + "\n").encode()))
+    told: list[list[tuple[str, float]]] = []
+    found = model.perplexity(path, tell=told.append)
+    assert found.to_dict() == model.perplexity(path).to_dict()
+    assert [pair for part in told for pair in part] == model.token_logs("\n".join(chinese))
+    told.clear()
+    model.perplexity((line for line in chinese * 2), tell=told.append)
+    assert [pair for part in told for pair in part] == model.token_logs("\n".join(chinese * 2))
 
 
 def test_load_says_what_is_missing(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from hanmo.core.errors import FormatError, StorageError
+from hanmo.core.errors import ConfigError, FormatError, StorageError
 from hanmo.ngrams import NgramModel, load, train
 from hanmo.tokenizers.bpe import train_bpe
 
@@ -31,6 +31,19 @@ def test_round_trip(model: NgramModel, folder: Path, sentences: list[str]) -> No
     assert loaded.words == model.words
     assert (loaded.log10(sentences) == model.log10(sentences)).all()
     assert not loaded.automaton.table.flags.writeable
+
+
+def test_only_a_model_is_replaced(model: NgramModel, chinese: list[str], tmp_path: Path) -> None:
+    corpus = tmp_path / "语料"
+    corpus.mkdir()
+    model.save(corpus)  # an empty folder is free
+    train(chinese, order=2).save(corpus)
+    assert load(corpus).unit == "character"
+    (corpus / "ngram.json").rename(corpus / "红楼梦.json")
+    before = sorted(path.name for path in corpus.iterdir())
+    with pytest.raises(ConfigError, match=r"语料: .*no ngram\.json in it"):
+        model.save(corpus)
+    assert sorted(path.name for path in corpus.iterdir()) == before
 
 
 def test_in_memory(model: NgramModel, folder: Path, sentences: list[str]) -> None:

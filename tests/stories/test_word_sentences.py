@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hanmo.core.errors import DataError
+from hanmo.core.errors import DataError, FormatError
 from hanmo.stories.word_sentences import word_sentences
 
 CUT = "宝玉 笑 道 ： “ 我 来 了 。 ”\n黛玉 也 笑 了 。\n"
@@ -22,10 +22,10 @@ def words(path: Path, segmentation: str = "auto") -> list[list[str]]:
     return [line.split() if isinstance(line, str) else line for line in found.source]
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "text8"])
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "text8", "packed"])
 def test_separated_words_are_read_as_they_are(tmp_path: Path, name: str) -> None:
     data = CUT.encode()
-    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith((".gz", "packed")) else data)
     found = word_sentences(tmp_path / name)
     assert (found.source, found.is_cut, found.lang) == (tmp_path / name, False, "zh")
 
@@ -77,5 +77,5 @@ def test_errors_name_the_place(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"late\.txt:18001: not UTF-8"):
         words(tmp_path / "late.txt")
     (tmp_path / "cut.txt.gz").write_bytes(gzip.compress(RAW.encode() * 9000)[:-9])
-    with pytest.raises(DataError, match=r"cut\.txt\.gz"):
+    with pytest.raises(FormatError, match=r"cut\.txt\.gz: a damaged \.gz"):
         words(tmp_path / "cut.txt.gz")

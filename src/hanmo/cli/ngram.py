@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_library
-from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -28,6 +28,7 @@ def train(
     min_count: int = 1,
     max_words: int | None = None,
     heldout: Path | None = None,
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Train an interpolated modified Kneser–Ney model on text.
@@ -37,8 +38,8 @@ def train(
     Parameters
     ----------
     source:
-        A text file (.txt, UTF-8, a line is a sentence; also .gz), any other file or a folder that hanmo reads as a
-        corpus (.jsonl, .csv, .html, ...; each line of a document is a sentence).
+        A text file (UTF-8, of any name, a line is a sentence; also .gz), or a file or folder that hanmo reads as a
+        corpus (.jsonl, .csv, .html, .txt in another encoding, ...; each line of a document is a sentence).
     out:
         Folder of the model, or an .arpa or .arpa.gz file.
     order:
@@ -55,22 +56,26 @@ def train(
     max_words:
         Know only so many of the most frequent words.
     heldout:
-        Also measure the perplexity on this file.
+        Also measure the perplexity on this file or folder.
+    overwrite:
+        Replace the model that is there.
     json:
         Print JSON.
     """
     from hanmo.core.errors import ConfigError
     from hanmo.ngrams import train as train_model
     from hanmo.ngrams.marks import N_MARKS
+    from hanmo.stories.word_sentences import word_sentences
     from hanmo.tokenizers.tokenizer import Tokenizer
 
     is_arpa = out.name.lower().endswith((".arpa", ".arpa.gz"))
     if is_arpa and tokenizer is not None:
         raise ConfigError("an ARPA file cannot hold the tokenizer", where="--out", remedy="Name a folder.")
-    if heldout is not None and not heldout.is_file():
+    if heldout is not None and not heldout.exists():
         raise ConfigError("this file does not exist", where=heldout)
+    _check_out(out, is_arpa=is_arpa, overwrite=overwrite, read=(source, heldout))
     model = train_model(
-        _sentences(source), order=order, unit=unit, prune=prune, min_count=min_count, max_words=max_words,
+        word_sentences(source, "no").source, order=order, unit=unit, prune=prune, min_count=min_count, max_words=max_words,
         keep_interrupted=True, tokenizer=Tokenizer.load(tokenizer) if tokenizer is not None else None,
     )  # fmt: skip
     if is_arpa:
@@ -78,7 +83,7 @@ def train(
     else:
         model.save(out)
     info = model.info
-    measured = model.perplexity(heldout) if heldout is not None else None
+    measured = model.perplexity(word_sentences(heldout, "no").source) if heldout is not None else None
     if json:
         answer: dict[str, Any] = {"model": str(out), **info.model_dump(mode="json")}
         if measured is not None:
@@ -127,22 +132,19 @@ def score(
         text, file = None, Path(text)
     lm = load(model, unit=unit)
     logs: list[tuple[str, float]] = []
-    if file is not None and text is None and not tokens:
-        with progress("Score", unit=f"{lm.unit}s") as bar:
-            found = lm.perplexity(file, bar=bar)
+    tell = None if not tokens else logs.extend if json else _print_logs
+    if file is not None and text is None:
+        with progress("Score", unit=f"{lm.unit}s") if tell is None else nullcontext() as bar:
+            found = lm.perplexity(file, bar=bar, tell=tell)
     else:
-        content = read_text_argument(text, file)
-        found = lm.score(content)
-        logs = lm.token_logs(content) if tokens else []
+        found = lm.score(read_text_argument(text, file), tell=tell)
     if json:
         answer = found.to_dict() | {"unit": lm.unit}
         if tokens:
             answer["tokens"] = [{"text": word, "log10": log} for word, log in logs]
         print(json_library.dumps(answer, ensure_ascii=False))
-        return 0
-    for word, log in logs:
-        print(f"{log:10.4f}  {word}")
-    print(_figures(lm, found))
+    else:
+        print(_figures(lm, found))
     return 0
 
 
@@ -209,9 +211,27 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def _sentences(source: Path) -> Path | Iterator[str]:
-    """A text file as it is; the lines of the documents of anything else."""
-    from hanmo.corpora.lines import document_lines
+def _print_logs(logs: list[tuple[str, float]]) -> None:
+    for word, log in logs:
+        print(f"{log:10.4f}  {word}")
 
-    is_text = source.name.lower().removesuffix(".gz").endswith(".txt")
-    return source if is_text and source.is_file() else document_lines(source)
+
+def _check_out(out: Path, *, is_arpa: bool, overwrite: bool, read: tuple[Path | None, ...]) -> None:
+    """Say before the work that the model cannot be written there, or would take the place of what it is made of."""
+    from hanmo.core.errors import ConfigError
+    from hanmo.ngrams.storage import check_out
+
+    if not out.exists():
+        return
+    if not overwrite:
+        raise ConfigError(
+            "there is something here already", where=out, remedy="Pass --overwrite to replace it, or another --out."
+        )
+    if out.is_dir() == is_arpa:
+        found, wanted = ("folder", "file") if is_arpa else ("file", "folder")
+        raise ConfigError(f"this is a {found}, and the model would be a {wanted}", where=out)
+    if not is_arpa:
+        check_out(out)
+    for path in (path.resolve() for path in read if path is not None):
+        if out.resolve() in (path, *path.parents):
+            raise ConfigError(f"writing the model here would destroy {path}, which is read", where=out)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import hashlib
 import json
 import math
@@ -16,15 +17,18 @@ import os
 import re
 import shutil
 import uuid
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
-from hanmo.core.errors import DataError, FormatError, StorageError, storage_error
+from hanmo.core.errors import ConfigError, DataError, FormatError, HanmoError, StorageError, storage_error
 
 __all__ = [
+    "check_replaceable",
     "fsync_folder",
     "new_folder",
+    "open_unpacked",
     "read_json",
     "sha256_file",
     "sha256_text",
@@ -167,6 +171,34 @@ def _refuse_constant(name: str) -> None:
 
 
 @contextlib.contextmanager
+def open_unpacked(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open a file, or what is in it where it is packed with gzip; its first bytes tell, also those of a pipe.
+
+    Raises:
+        DataError: if it is not there or cannot be read, now or inside the block.
+        FormatError: if it is a damaged .gz, or only its name says that it is one.
+    """
+    try:
+        with open(path, "rb") as raw:
+            first = raw.peek(2)[:2]
+            if first == b"\x1f\x8b":
+                with gzip.open(raw, "rb") as stream:
+                    yield cast("IO[bytes]", stream)
+            elif first and str(path).lower().endswith(".gz"):  # an error page that was saved under its name
+                raise gzip.BadGzipFile("it is not packed")
+            else:
+                yield raw
+    except HanmoError:  # a StorageError is an OSError
+        raise
+    except FileNotFoundError as error:
+        raise DataError("there is no such file", where=path, remedy="Check the path.") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise FormatError(f"a damaged .gz file ({error})", where=path, remedy="Get the file again.") from error
+    except OSError as error:
+        raise DataError(f"cannot read this file ({error.strerror or error})", where=path) from error
+
+
+@contextlib.contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
     """Yield a temporary sibling folder that becomes `path` when the block ends well.
 
@@ -197,6 +229,25 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         raise storage_error(error, path) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_replaceable(folder: str | Path, marker: str) -> None:
+    """Refuse to put a new folder in the place of one that is something else.
+
+    Args:
+        folder: where the new one is to stand; there may be nothing, or an empty folder.
+        marker: a file that every folder of this kind has.
+
+    Raises:
+        ConfigError: if there is a folder with other things in it and without that file.
+    """
+    folder = Path(folder)
+    if folder.is_dir() and not (folder / marker).is_file() and any(folder.iterdir()):
+        raise ConfigError(
+            f"this folder holds something else (there is no {marker} in it) and is not replaced",
+            where=folder,
+            remedy="Choose a name that is free, or empty the folder yourself.",
+        )
 
 
 def _take_place(new: Path, path: Path) -> None:

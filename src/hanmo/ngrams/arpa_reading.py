@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gzip
 import re
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from hanmo.core.errors import FormatError, ModelError
+from hanmo.core.errors import FormatError
+from hanmo.core.files import open_unpacked
 from hanmo.core.progress import Bar, progress, say
 from hanmo.ngrams.arpa_levels import Section, make_estimates
 from hanmo.ngrams.arpa_reading_kernels import BAD_NUMBER, DONE, FIELDS, POSITIVE, read_lines
@@ -44,7 +43,7 @@ def read_arpa(path: str | Path, *, unit: Unit = "word") -> NgramModel:
     Raises:
         FormatError: for a header that does not tell the truth, a missing section, a line that is none, a number that
             is no log-probability, a word that is not among the 1-grams, what is not UTF-8; each with its line.
-        ModelError: if the file cannot be read.
+        DataError: if the file cannot be read.
     """
     reader = _Reader(Path(path))
     header = reader.header()
@@ -202,16 +201,7 @@ def _find_line_feed(data: np.ndarray) -> int:
 
 def _read(path: Path) -> np.ndarray:
     """All bytes of a file, mapped unless it is packed."""
-    try:
-        with open(path, "rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        if packed:
-            with gzip.open(path) as stream:
-                data: Any = np.frombuffer(stream.read(), np.uint8)
-        else:
-            data = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise FormatError(f"a damaged .gz file ({error})", where=path, remedy="Get the file again.") from error
-    except OSError as error:
-        raise ModelError(f"cannot read this file ({error.strerror or error})", where=path) from error
-    return np.asarray(data)
+    with open_unpacked(path) as stream:
+        if isinstance(stream, gzip.GzipFile):
+            return np.frombuffer(stream.read(), np.uint8)
+        return np.asarray(np.memmap(stream, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8))

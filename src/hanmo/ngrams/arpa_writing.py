@@ -13,6 +13,7 @@ import numpy as np
 from hanmo.core.files import write_atomic
 from hanmo.core.progress import Bar, progress
 from hanmo.ngrams.arpa_writing_kernels import LONGEST_NUMBER, list_grams, name_parents, write_lines
+from hanmo.ngrams.lexicon import check_words
 from hanmo.ngrams.model import NgramModel, damaged
 
 __all__ = ["write_arpa"]
@@ -23,6 +24,7 @@ _BUFFER = 2**22
 def write_arpa(model: NgramModel, path: str | Path) -> None:
     """Write an ARPA file (`NgramModel.write_arpa`)."""
     path = Path(path)
+    check_words(model.words)
     automaton = model.automaton
     parents = np.zeros(len(automaton.backoffs), np.uint32)
     words = np.zeros(len(automaton.backoffs), np.int32)

@@ -109,10 +109,12 @@ def count_ngrams(
             if interrupts is not None and interrupts.signal_name is not None:
                 end = int(counters[0].state[0])
                 break
+    for counter in counters:  # after Ctrl-C the longer n-grams are steps behind, also where the text was at its end
+        done = counter.advance(end)
+        if bar is not None:
+            bar.advance(done / order)
     if end < len(text):
         say(f"Interrupted: the model is of the first {end / len(text):.0%} of the text.")
-        for counter in counters:
-            counter.advance(end)
         counts[:] = 0
         count_words(text[:end], counts, ends[:end])
     levels = [Level(np.zeros(0, np.uint64), np.zeros(0, np.int32), counts)]

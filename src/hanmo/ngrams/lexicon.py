@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,9 @@ from hanmo.core.errors import DataError, FormatError
 from hanmo.ngrams.lexicon_kernels import FREE, enter_words
 from hanmo.ngrams.marks import BEGIN_WORD, END_WORD, N_MARKS, UNKNOWN_WORD
 
-__all__ = ["Lexicon", "build_lexicon"]
+__all__ = ["Lexicon", "build_lexicon", "check_words"]
+
+_SEPARATORS = re.compile(r"[ \t\n\r\v\f]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +52,9 @@ def build_lexicon(words: Sequence[str]) -> Lexicon:
     """Number the words, behind the three marks.
 
     Raises:
-        DataError: if one is there twice or is a mark, or is half of a surrogate pair.
+        DataError: if one is there twice or is a mark, has white space in it, or is half of a surrogate pair.
     """
+    check_words(words)
     encoded = _encode((UNKNOWN_WORD, BEGIN_WORD, END_WORD, *words))
     starts = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum([len(word) for word in encoded], out=starts[1:])
@@ -61,6 +65,20 @@ def build_lexicon(words: Sequence[str]) -> Lexicon:
         raise DataError(f"the word {words[twice - N_MARKS]!r} is there twice, or is a mark of the model")
     starts.flags.writeable = slots.flags.writeable = False  # as where they are mapped: kernels are compiled once
     return Lexicon(starts, letters, slots)
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Refuse words that no text and no ARPA file can spell, for white space separates words there.
+
+    Raises:
+        DataError: names the first one.
+    """
+    if _SEPARATORS.search("".join(words)) is None:
+        return
+    word = next(word for word in words if _SEPARATORS.search(word))
+    raise DataError(
+        f"the word {word!r} has white space in it, which separates words", remedy="Join its parts: New_York."
+    )
 
 
 def _encode(words: Iterable[str]) -> list[bytes]:

@@ -23,6 +23,7 @@ def load(path: str | Path, *, unit: Unit = "word", verify: bool = False, in_memo
             much text is then scored up to a fifth faster: its pages are large ones where the system has such.
 
     Raises:
+        DataError: if an ARPA file cannot be read.
         FormatError: if it is damaged, with file and line.
         ModelError: if there is none.
     """

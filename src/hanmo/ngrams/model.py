@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,10 @@ from hanmo.tokenizers.tokenizer import Tokenizer
 from hanmo.tokenizers.word_blocks import Source
 
 __all__ = ["NgramInfo", "NgramModel", "damaged"]
+
+
+Tell = Callable[[list[tuple[str, float]]], object]
+"""Receives words with log10 p."""
 
 
 class NgramInfo(Settings):
@@ -92,24 +96,29 @@ class NgramModel:
 
     # -- texts ---------------------------------------------------------------------------------------------------
 
-    def score(self, text: str) -> NgramScore:
-        """How probable a text is; each line is a sentence, and those without words are left out.
+    def score(self, text: str, *, tell: Tell | None = None) -> NgramScore:
+        """How probable a text is; each line is a sentence, and those without words are left out (`tell`: `perplexity`).
 
         Raises:
             DataError: if there are no words in it.
         """
         lines = split_lines(text)
         batch = Batch(lines, len(text), len(text.encode("utf-8", "surrogatepass")))
-        return self._score([batch], None, "the text")
+        return self._score([batch], None, "the text", tell)
 
-    def perplexity(self, source: Source, *, bar: Bar | None = None) -> NgramScore:
+    def perplexity(self, source: Source, *, bar: Bar | None = None, tell: Tell | None = None) -> NgramScore:
         """How probable the sentences of a file, of files or of an iterable are, in bounded memory.
+
+        Args:
+            source: is read once.
+            bar: is told of the words that are done.
+            tell: is called with what `token_logs` says of some sentences after the other.
 
         Raises:
             DataError: if there are no words in it, or a file cannot be read.
             FormatError: for what is not UTF-8, with the line.
         """
-        return self._score(read_batches(source), bar, source if isinstance(source, str | Path) else None)
+        return self._score(read_batches(source), bar, source if isinstance(source, str | Path) else None, tell)
 
     def log10(self, lines: Sequence[str]) -> np.ndarray:
         """log10 p of each line, its end included, (n,) fp64; 0 for a line without words. The fastest way."""
@@ -144,11 +153,7 @@ class NgramModel:
     def token_logs(self, text: str) -> list[tuple[str, float]]:
         """Each word of a text and each end of a sentence, as the model knows it, with log10 p."""
         ids, ends = self.numbers(split_lines(text))
-        ends = _without_empty(ends)
-        logs = np.zeros(len(ids) + len(ends))
-        self._sums(ids, ends, logs)
-        numbers = np.insert(ids, ends, END)
-        return [(self._spell(number), log) for number, log in zip(numbers.tolist(), logs.tolist(), strict=True)]
+        return self._sums_and_logs(ids, _without_empty(ends))[1]
 
     def numbers(self, lines: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Numbers of the words of lines, (N,) int32, and the position behind the last word of each, (n,) int64."""
@@ -168,14 +173,23 @@ class NgramModel:
         """log10 p of each sentence of word numbers, its end included, (n,) fp64.
 
         Args:
-            ids: numbers as in `words`, (N,).
-            ends: position behind the last word of each sentence, (n,).
+            ids: numbers as in `words`, (N,), any integer type.
+            ends: position behind the last word of each sentence, (n,), any integer type; the last one is N.
 
         Raises:
-            DataError: for a number that is no word of the model.
+            DataError: for a number that is no word of the model, and for ends that fall or do not end with the words.
         """
-        if len(ids) and not (ids.min() >= 0 and ids.max() < len(self.lexicon)):
+        ids, ends = _integers(ids, "the numbers of words"), _integers(ends, "the ends of sentences")
+        if len(ids) and ids.min() < 0:
+            raise DataError("a number of a word is below 0")
+        if len(ids) and ids.max() >= len(self.lexicon):
             raise DataError(f"a number is not below {len(self.lexicon)}, the words of the model")
+        if len(ends) and (ends[0] < 0 or (ends[1:] < ends[:-1]).any()):
+            raise DataError("the ends of sentences fall, or begin below 0")
+        if len(ids) != (ends[-1] if len(ends) else 0):
+            raise DataError(
+                f"the ends of sentences end at {ends[-1] if len(ends) else 0:,}, and there are {len(ids):,} words"
+            )
         return self._sums(np.ascontiguousarray(ids, np.int32), np.ascontiguousarray(ends, np.int64))[:, 0]
 
     def _sums(self, ids: np.ndarray, ends: np.ndarray, logs: np.ndarray | None = None) -> np.ndarray:
@@ -184,12 +198,24 @@ class NgramModel:
             raise damaged()
         return sums
 
-    def _score(self, batches: Iterable[Batch], bar: Bar | None, where: object) -> NgramScore:
+    def _sums_and_logs(self, ids: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, list[tuple[str, float]]]:
+        """As `_sums`, and what `token_logs` says of these sentences."""
+        logs = np.zeros(len(ids) + len(ends))
+        sums = self._sums(ids, ends, logs)
+        numbers = np.insert(ids, ends, END)
+        return sums, [(self._spell(number), log) for number, log in zip(numbers.tolist(), logs.tolist(), strict=True)]
+
+    def _score(self, batches: Iterable[Batch], bar: Bar | None, where: object, tell: Tell | None) -> NgramScore:
         total, n_words, n_sentences, n_characters, n_bytes = np.zeros(4), 0, 0, 0, 0
         for batch in batches:
             ids, ends = self.numbers(batch.lines)
             ends = _without_empty(ends)
-            total += self._sums(ids, ends).sum(0)
+            if tell is None:
+                sums = self._sums(ids, ends)
+            else:
+                sums, logs = self._sums_and_logs(ids, ends)
+                tell(logs)
+            total += sums.sum(0)
             n_words, n_sentences = n_words + len(ids), n_sentences + len(ends)
             n_characters, n_bytes = n_characters + batch.n_characters, n_bytes + batch.n_bytes
             if bar is not None:
@@ -211,14 +237,26 @@ class NgramModel:
         return state
 
     def step(self, state: int, number: int) -> tuple[float, int]:
-        """log10 p of a word (by number) in a state, and the state behind it."""
+        """log10 p of a word (by number) in a state, and the state behind it.
+
+        Raises:
+            DataError: for a number that is no word of the model, or no state.
+        """
+        if not 0 <= number < len(self.lexicon):
+            raise DataError(f"{number} is no word of this model, which has {len(self.lexicon):,}")
+        self._check_state(state)
         try:
             return walk(state, number, *self._arrays)
         except ValueError as error:
             raise damaged() from error
 
     def distribution(self, state: int) -> np.ndarray:
-        """log10 p of every word in a state, (V,) fp64; -inf for the mark of the beginning, which is never predicted."""
+        """log10 p of every word in a state, (V,) fp64; -inf for the mark of the beginning, which is never predicted.
+
+        Raises:
+            DataError: for a number that is no state of the model.
+        """
+        self._check_state(state)
         logs = np.zeros(len(self.lexicon))
         try:
             distribution(state, *self._arrays, logs)
@@ -226,6 +264,11 @@ class NgramModel:
             raise damaged() from error
         logs[BEGIN] = -np.inf
         return logs
+
+    def _check_state(self, state: int) -> None:
+        n = len(self.automaton.backoffs)
+        if not 0 <= state < n:
+            raise DataError(f"{state} is no state of this model, which has {n:,}")
 
     def _spell(self, number: int) -> str:
         if self.unit == "token" and self.tokenizer is not None and number >= N_MARKS:
@@ -253,7 +296,10 @@ class NgramModel:
     def save(self, folder: str | Path) -> None:
         """Write the folder that `hanmo.ngrams.load` maps in milliseconds; all of it or nothing.
 
+        A model that is there is replaced.
+
         Raises:
+            ConfigError: if the folder holds something else, which is left as it is.
             StorageError: if the disk is full or may not be written.
         """
         from hanmo.ngrams.storage import save
@@ -264,6 +310,7 @@ class NgramModel:
         """Write an ARPA file, packed if its name ends with .gz; it says nothing of the unit.
 
         Raises:
+            DataError: for a word with white space in it, of a model that was trained before such were refused.
             StorageError: if the disk is full or may not be written.
         """
         from hanmo.ngrams.arpa_writing import write_arpa
@@ -273,6 +320,13 @@ class NgramModel:
 
 def _without_empty(ends: np.ndarray) -> np.ndarray:
     return ends[np.diff(ends, prepend=0) > 0]
+
+
+def _integers(values: np.ndarray, what: str) -> np.ndarray:
+    array = np.asarray(values)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise DataError(f"{what} are one row of integers, not {array.dtype} of shape {array.shape}")
+    return array
 
 
 def damaged() -> FormatError:

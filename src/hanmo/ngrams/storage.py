@@ -9,14 +9,14 @@ import numpy as np
 from pydantic import ValidationError
 
 from hanmo.core.errors import FormatError, ModelError
-from hanmo.core.files import new_folder, read_json, write_json
+from hanmo.core.files import check_replaceable, new_folder, read_json, write_json
 from hanmo.ngrams.arrays import digest_file, map_arrays, write_arrays
 from hanmo.ngrams.automaton import Automaton
 from hanmo.ngrams.lexicon import Lexicon
 from hanmo.ngrams.model import NgramInfo, NgramModel
 from hanmo.tokenizers.tokenizer import Tokenizer
 
-__all__ = ["load_folder", "save"]
+__all__ = ["check_out", "load_folder", "save"]
 
 _FORMAT = 1
 _INFO, _ARRAYS, _TOKENIZER = "ngram.json", "ngram.safetensors", "tokenizer"
@@ -27,8 +27,18 @@ _KINDS: dict[str, tuple[Any, int]] = {
 }  # fmt: skip
 
 
+def check_out(folder: str | Path) -> None:
+    """Refuse a folder of something else, which writing a model would destroy.
+
+    Raises:
+        ConfigError: if it is neither empty nor holds a model.
+    """
+    check_replaceable(folder, _INFO)
+
+
 def save(model: NgramModel, folder: str | Path) -> None:
     """Write the folder (`NgramModel.save`)."""
+    check_out(folder)
     holders: dict[str, Any] = {
         **vars(model.automaton),
         **{name: getattr(model.lexicon, name) for name in ("slots", "starts", "letters")},

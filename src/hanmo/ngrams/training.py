@@ -60,7 +60,8 @@ def train(
 
     Raises:
         ConfigError: for settings that cannot be.
-        DataError: if there are no words, a file cannot be read, or a word is a mark of the model (<s>, </s>).
+        DataError: if there are no words, a file cannot be read, or a word is a mark of the model (<s>, </s>) or has
+            white space in it.
         FormatError: for what is not UTF-8, with the line.
     """
     if unit == "token" and tokenizer is None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal, cast
+from typing import Literal
 
 from hanmo.core.errors import DataError
+from hanmo.core.files import open_unpacked
 from hanmo.core.progress import say
 from hanmo.corpora.lines import document_lines
 from hanmo.text.language import Language, guess_language
@@ -50,6 +49,7 @@ def word_sentences(source: str | Path, segmentation: Segmentation = "auto") -> W
 
     Raises:
         DataError: if there is nothing, or it cannot be read.
+        FormatError: for a damaged .gz.
     """
     source = Path(source)
     sample = _text_sample(source)
@@ -75,13 +75,8 @@ def _text_sample(source: Path) -> str | None:
 
     if source.is_dir() or SourceFile(source, source.name).kind in set(KINDS) - {".txt"}:
         return None
-    try:
-        with _open(source) as stream:
-            data = stream.read(_SAMPLE_BYTES)
-    except FileNotFoundError as error:
-        raise DataError("there is no such file", where=source, remedy="Check the path.") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cannot read this file ({error})", where=source) from error
+    with open_unpacked(source) as stream:
+        data = stream.read(_SAMPLE_BYTES)
     if b"\0" in data:
         return None
     try:
@@ -92,19 +87,13 @@ def _text_sample(source: Path) -> str | None:
         return None
 
 
-def _open(source: Path) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(source) if source.name.lower().endswith(".gz") else open(source, "rb"))
-
-
 def _lines_of(source: Path) -> Iterator[str]:
     number = 0
     try:
-        with _open(source) as stream:
+        with open_unpacked(source) as stream:
             for number, line in enumerate(stream, 1):
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
         raise DataError(
             f"not UTF-8 ({error.reason})", where=f"{source}:{number}", remedy="Save it as UTF-8."
         ) from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cannot be read to its end ({error})", where=f"{source}:{number + 1}") from error

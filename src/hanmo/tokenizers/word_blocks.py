@@ -6,16 +6,15 @@ a word. A block never ends inside a word.
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import numpy as np
 
-from hanmo.core.errors import DataError, FormatError
+from hanmo.core.errors import DataError
+from hanmo.core.files import open_unpacked
 
 __all__ = ["BLOCK_BYTES", "Block", "Source", "read_blocks"]
 
@@ -62,7 +61,7 @@ class Block:
         if self.file is None:
             return f"sentence {self.start + self.data[:position].count(_END) + 1}"
         line, left = 1, self.start + position
-        with _open(self.file) as stream:
+        with open_unpacked(self.file) as stream:
             while left > 0 and (data := stream.read(min(left, BLOCK_BYTES))):
                 line += data.count(b"\n")
                 left -= len(data)
@@ -114,22 +113,9 @@ def _encode(sentence: Any, number: int) -> tuple[np.ndarray, bytes]:
         ) from error
 
 
-def _open(file: Path) -> IO[bytes]:
-    if file.name.lower().endswith(".gz"):
-        return cast("IO[bytes]", gzip.open(file))
-    return open(file, "rb", buffering=0)
-
-
 def _blocks_of_file(file: Path) -> Iterator[Block]:
-    try:
-        with _open(file) as stream:
-            yield from _cut(stream, file)
-    except FileNotFoundError as error:
-        raise DataError("there is no such file", where=file, remedy="Check the path.") from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise FormatError(f"a damaged .gz file ({error})", where=file, remedy="Get the file again.") from error
-    except OSError as error:
-        raise DataError(f"cannot read this file ({error.strerror or error})", where=file) from error
+    with open_unpacked(file) as stream:
+        yield from _cut(stream, file)
 
 
 def _cut(stream: IO[bytes], file: Path) -> Iterator[Block]:
