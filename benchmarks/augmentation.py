@@ -51,7 +51,7 @@ def kinds(arguments: argparse.Namespace, language: str) -> dict[str, dict[str, A
     return found | {
         "mixup words": {"mixup": "words"},
         "mixup sentences": {"mixup": "sentences"},
-        "adversarial": {"loss": {"adversarial": 1.0}},
+        "adversarial": {"loss": {"adversarial": 0.3}},
     }
 
 

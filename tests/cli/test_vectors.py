@@ -80,6 +80,15 @@ def test_convert(hanmo: Callable[..., Any], vectors: Path, tmp_path: Path, name:
     assert hanmo("vectors", "similar", tmp_path / name, "苹果").code == 0
 
 
+def test_convert_replaces_vectors_only(hanmo: Callable[..., Any], vectors: Path, tmp_path: Path) -> None:
+    (tmp_path / "论文").mkdir()
+    (tmp_path / "论文" / "thesis.txt").write_text("年")
+    hanmo("vectors", "convert", vectors, tmp_path / "论文").refused("论文", "words.json", code=2)
+    hanmo("vectors", "convert", vectors, tmp_path / "o.txt.gz").refused("o.txt.gz", "gzip o.txt", code=2)
+    assert (tmp_path / "论文" / "thesis.txt").read_text() == "年"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["v", "论文"]
+
+
 def test_convert_leaves_out_bad_lines_only_when_told(hanmo: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "g.txt").write_text("a 1 2\nat home 1 2\n宝玉 3 4\n", encoding="utf-8")
     hanmo("vectors", "convert", tmp_path / "g.txt", tmp_path / "o").refused("g.txt:2", "'at home'", "skip_bad")
@@ -103,6 +112,7 @@ def test_convert_leaves_out_bad_lines_only_when_told(hanmo: Callable[..., Any], 
         (("map", "{v}", "--out", "m.svg", "--near", "男", "--words", "女"), ("both given",), 2),
         (("convert", "{v}", "o.txt", "--to", "golve"), ("unknown form 'golve'", "glove"), 2),
         (("convert", "{v}", "o.txt", "--limit", "3"), ("limit",), 2),
+        (("convert", "never read", "o.txt.gz"), ("o.txt.gz", "packed"), 2),
     ],
 )
 def test_refused(
@@ -159,11 +169,12 @@ def test_train_says_how_to_go_on(
         real(*arguments)
 
     monkeypatch.setattr(word2vec, "train_stretch", train_stretch)
-    stopped = hanmo("vectors", "train", text, "--out", tmp_path / "v", *TINY, "--threads", "1")
+    command = ("vectors", "train", text, "--out", tmp_path / "v", *TINY, "--threads", "1", "--overwrite")
+    stopped = hanmo(*command)
     assert stopped.code == 130
     assert "--resume" in stopped.out
     monkeypatch.undo()
-    done = hanmo("vectors", "train", text, "--out", tmp_path / "v", *TINY, "--threads", "1", "--resume")
+    done = hanmo(*command, "--resume")
     assert done.code == 0, done
     assert WordVectors.load(tmp_path / "v").meta["finished"]
 
@@ -177,6 +188,8 @@ def test_train_says_how_to_go_on(
         (("--method", "glove", "--subwords"), ("word2vec",), 2),
         (("--negative", "5", "--hierarchical"), ("exclude each other",), 2),
         (("--resume",), ("no interrupted training",), 2),
+        (("--phrases", "1", "--set", "min_count=abc"), ("min_count = 'abc'",), 2),
+        (("--deterministic", "--set", "threads=2"), ("one thread",), 2),
         (("--min-count", "100000"), ("100000",), 1),
         (("--start", "none.txt"), ("none.txt", "no such file"), 1),
     ],

@@ -94,10 +94,69 @@ def test_interrupted_and_resumed(text: Path, tmp_path: Path, monkeypatch: pytest
     assert not (tmp_path / "v.checkpoint").exists()
 
 
+class Killed(BaseException):
+    """What no program catches."""
+
+
+def test_a_killed_training_is_not_begun_again_unasked(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = word2vec.save_state
+
+    def save_then_die(*arguments: Any) -> None:
+        real(*arguments)
+        raise Killed
+
+    monkeypatch.setattr(word2vec, "save_state", save_then_die)
+    out, checkpoint = tmp_path / "v", tmp_path / "v.checkpoint"
+    with pytest.raises(Killed):
+        train_vectors(text, out, **SMALL)
+    before = {path.name: path.read_bytes() for path in checkpoint.iterdir()}
+    monkeypatch.undo()
+    with pytest.raises(ConfigError, match=r"v\.checkpoint.*--resume.*--overwrite"):
+        train_vectors(text, out, **SMALL)
+    assert {path.name: path.read_bytes() for path in checkpoint.iterdir()} == before
+    train_vectors(text, out, **{**SMALL, "dim": 4}, overwrite=True)
+    assert WordVectors.load(out).dim == 4
+    assert not checkpoint.exists()
+
+
+def test_folders_of_something_else_stay(text: Path, tmp_path: Path) -> None:
+    for name in ("论文", "v.checkpoint"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "thesis.txt").write_text("年")
+    missing = tmp_path / "never read.txt"
+    for out, words in [("论文", r"no words\.json"), ("v", r"no place\.json"), ("v.txt.gz", "packed")]:
+        with pytest.raises(ConfigError, match=words):
+            train_vectors(missing, tmp_path / out, overwrite=True, **SMALL)
+    (tmp_path / "w.bin").mkdir()
+    with pytest.raises(ConfigError, match="this is a folder"):
+        train_vectors(missing, tmp_path / "w.bin", overwrite=True, **SMALL)
+    assert all((tmp_path / name / "thesis.txt").read_text() == "年" for name in ("论文", "v.checkpoint"))
+
+
+@pytest.mark.parametrize("phrases", [0, 1])
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"min_count": "abc"}, "min_count = 'abc'"),
+        ({"dims": 50}, "unknown key 'dims'"),
+        ({"threads": 4096}, "4096 threads"),
+        ({"method": "glove", "threads": 4096}, "4096 threads"),
+        ({"method": "lsa"}, "unknown method 'lsa'"),
+    ],
+)
+def test_settings_are_checked_before_the_text_is_read(
+    tmp_path: Path, phrases: int, settings: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        train_vectors(tmp_path / "never read.txt", tmp_path / "v", phrases=phrases, **settings)
+
+
 def test_refused_before_reading(text: Path, tmp_path: Path) -> None:
     for options, words in [
         ({"resume": True}, "no interrupted training"),
-        ({"resume": True, "overwrite": True}, "exclude each other"),
+        ({"resume": True, "overwrite": True}, "no interrupted training"),
         ({"phrases": -1}, "-1 is no number of passes"),
         ({"dim": 0}, "dim"),
         ({"dims": 50}, "unknown key 'dims'; did you mean 'dim'"),

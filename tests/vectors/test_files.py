@@ -19,7 +19,9 @@ from hanmo.core.errors import ConfigError, DataError, FormatError, HanmoError, S
 from hanmo.vectors import WordVectors
 from hanmo.vectors import reading as reading_module
 from hanmo.vectors.files import detect_form, read_vectors, write_vectors
+from hanmo.vectors.subwords import Subwords
 from hanmo.vectors.text_form import _number
+from hanmo.vectors.word2vec_settings import SubwordSettings
 
 FORMS = {"v.txt": "word2vec", "v.vec": "word2vec", "v.bin": "word2vec-binary", "v": "hanmo", "v.300": "hanmo"}
 
@@ -63,6 +65,48 @@ def test_numbers_that_stand_in_binary_vectors_by_chance(tmp_path: Path, first: b
     vectors = WordVectors([f"w{number}" for number in range(20)], matrix)
     vectors.save(tmp_path / "v.bin")
     assert detect_form(tmp_path / "v.bin") == "word2vec-binary"
+
+
+TEXT_THAT_LOOKS_BINARY = {
+    "a space in the first word": (b"2 2\nNew York 0.1 0.2\nb 0.1 0.3\n", r":2: the word 'New York' has a space in it"),
+    "no number": (b"2 2\na 0.1 x\nb 0.1 0.3\n", r":2: 'x' is not a number"),
+    "a comma": (b"2 2\na 0.1,0.2\nb 0.1 0.3\n", r":2: 1 numbers where the header promises 2"),
+    "a comma, dim 1": ("2 1\n词 0,1\n中国人民 0\n".encode(), r":2: '0,1' is not a number"),
+    "ragged": ("2 3\n北京大学 1 2\n上海 1 2 3\n".encode(), r":2: 2 numbers where the header promises 3"),
+    "GBK": ("2 1\n宝玉 0.123\n黛玉 0.456\n".encode("gbk"), r":2: the word .* is not UTF-8"),
+    "a huge dim": (b"2 100000000000\na 0.1 0.2\n", r":2: 2 numbers where the header promises 100000000000"),
+    "a huge dim, blank lines": (b"2 100000000000\n\n\na 0.1\n", r":4: 1 numbers where the header promises 100000000000"),
+    "no rows": (b"2 3\n", r":1: the header promises 2 words, the file has 0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TEXT_THAT_LOOKS_BINARY)
+def test_wrong_text_is_text(tmp_path: Path, case: str) -> None:
+    content, message = TEXT_THAT_LOOKS_BINARY[case]
+    (tmp_path / "bad").write_bytes(content)
+    with pytest.raises(FormatError, match=f"bad{message}"):
+        read_vectors(tmp_path / "bad")
+
+
+@pytest.mark.parametrize(
+    "content", ["2 2\n\na 0.1 0.2\n宝玉 1 2\n", "2 2\na\x01 0.1 0.2\nb 0 0\n", "2 1\n词 1\n中国 0\n", "1 1\na\t1\n"]
+)
+def test_odd_text_is_text(tmp_path: Path, content: str) -> None:
+    (tmp_path / "v").write_text(content, encoding="utf-8")
+    assert detect_form(tmp_path / "v") == "word2vec"
+    assert len(read_vectors(tmp_path / "v")) == int(content[0])
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 100])
+@pytest.mark.parametrize("words", [["a", "the"], ["词", "中华人民共和国"]])
+def test_small_binary_files_are_binary(tmp_path: Path, words: list[str], dim: int) -> None:
+    rng = np.random.default_rng(dim)
+    numbers = [0.0, 1.0, -1.0, 0.5, 0.1, 0.25, 3.0, 100.0, 1e-7]
+    for _ in range(50):
+        matrix = rng.choice(numbers, (len(words), dim))
+        WordVectors(words, matrix).save(tmp_path / "v.bin")
+        assert detect_form(tmp_path / "v.bin") == "word2vec-binary"
+        assert read_vectors(tmp_path / "v.bin").words == tuple(words)
 
 
 @pytest.mark.parametrize("name", ["v.txt", "v.bin"])
@@ -202,6 +246,7 @@ BAD_BINARY = {
     "UTF-8": (b"2 2\n" + row(b"a", 1, 2) + row(b"\xff\xfe", 1, 2), "row 2 of 2: the word .* is not UTF-8"),
     "NaN": (b"2 2\n" + row(b"a", 1, 2) + row(b"b", 1, float("nan")), "row 2 of 2: the vector of 'b'"),
     "no word": (b"2 2\n" + b"x" * 9999, "longer than 4096 bytes"),
+    "a huge dim": (b"1 100000000000\n" + row(b"a", 1, 2), r":1: a vector of dim 100000000000 .* has 10 bytes behind"),
 }  # fmt: skip
 
 
@@ -220,7 +265,9 @@ def test_newlines_between_binary_rows(tmp_path: Path) -> None:
 
 
 def _not_finite(folder: Path) -> None:
-    WordVectors(["a", "宝玉"], np.array([[1.0, 2], [np.nan, 1]]), check=False).save(folder)
+    WordVectors(["a", "宝玉"], np.full((2, 2), 1.5)).save(folder)
+    file = folder / "vectors.safetensors"
+    file.write_bytes(file.read_bytes()[:-8] + np.array([np.nan, 1], "<f4").tobytes())
 
 
 def _edit(**changes: Any) -> Callable[[Path], None]:
@@ -257,6 +304,44 @@ def test_bad_folder(tmp_path: Path, case: str) -> None:
     with pytest.raises(HanmoError, match=message) as caught:
         WordVectors.load(folder)
     assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["v.txt", "v.bin", "v"])
+def test_numbers_that_are_not_finite_are_not_written(tmp_path: Path, name: str) -> None:
+    """Those of a mapped matrix were never looked at."""
+    _not_finite(tmp_path / "damaged")
+    mapped = WordVectors.load(tmp_path / "damaged", mmap=True)
+    WordVectors(["旧"], np.ones((1, 2))).save(tmp_path / name)
+    with pytest.raises(DataError, match=r"damaged: the vector of '宝玉' \(row 1\) has a number that is not finite"):
+        mapped.save(tmp_path / name)
+    assert WordVectors.load(tmp_path / name).words == ("旧",)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged", name]
+
+
+def test_pieces_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
+    pieces = Subwords(SubwordSettings(), np.array([3], np.int32), np.array([[np.inf, 0]], np.float32))
+    with pytest.raises(DataError, match="a sub-word"):
+        WordVectors(["宝玉"], np.ones((1, 2)), subwords=pieces).save(tmp_path / "v")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_vectors_are_replaced(vectors: WordVectors, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    vectors.save(precious)  # an empty folder
+    vectors.save(precious)
+    (tmp_path / "论文").mkdir()
+    (tmp_path / "论文" / "thesis.txt").write_text("年")
+    with pytest.raises(ConfigError, match=r"no words\.json in it"):
+        vectors.save(tmp_path / "论文")
+    assert (tmp_path / "论文" / "thesis.txt").read_text() == "年"
+
+
+def test_a_packed_file_is_not_written(vectors: WordVectors, tmp_path: Path) -> None:
+    for form in (None, "word2vec"):
+        with pytest.raises(ConfigError, match=r"o\.txt\.gz.*packed.*Write o\.txt"):
+            write_vectors(vectors, tmp_path / "o.txt.gz", form)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_not_there_or_something_else(tmp_path: Path) -> None:

@@ -15,12 +15,13 @@ import pytest
 from hanmo.core.errors import ConfigError, DataError, FormatError, TrainingError
 from hanmo.text.segment import words_of_lines
 from hanmo.tokenizers.word_ids import WordIds, read_word_ids
-from hanmo.vectors import glove, train
+from hanmo.vectors import glove, learning, train
 from hanmo.vectors.glove import train_glove
 from hanmo.vectors.glove_counts import Tiles, count_tiles
 from hanmo.vectors.glove_plain import Weights, count_plain, gradients, losses, train_plain
 from hanmo.vectors.glove_settings import GloveSettings
-from hanmo.vectors.glove_state import new_glove, padded
+from hanmo.vectors.glove_state import new_glove
+from hanmo.vectors.learning import padded
 from hanmo.vectors.neighbours import neighbours, similarity
 from hanmo.vectors.word_vectors import WordVectors
 
@@ -150,7 +151,7 @@ def test_same_bits_on_any_number_of_threads(text: WordIds, whole: WordVectors, m
     class Many:
         cores = 4
 
-    monkeypatch.setattr(glove, "describe_machine", Many)
+    monkeypatch.setattr(learning, "describe_machine", Many)
     for threads in (1, 2, 4):
         again = train_glove(text, GloveSettings(**QUICK, threads=threads))
         assert (again.matrix == whole.matrix).all()
@@ -285,6 +286,34 @@ def test_more_threads_than_cores(text: WordIds) -> None:
 def test_a_rate_that_is_too_high(text: WordIds) -> None:
     with pytest.raises(TrainingError, match="no longer finite"):
         train_glove(text, GloveSettings(dim=20, lr=1e30))
+
+
+@pytest.mark.parametrize("seconds", [0.0, 600.0])
+def test_a_rate_that_is_too_high_keeps_the_older_state(
+    text: WordIds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(glove, "_SAVE_SECONDS", seconds)
+    train_glove(text, GloveSettings(**QUICK | {"epochs": 1}), checkpoint=tmp_path / "c")
+    state = {file.name: file.read_bytes() for file in (tmp_path / "c").iterdir()}
+    saved: list[bool] = []
+    real = glove.save_glove
+
+    def save(folder: Path, state: Any, *rest: Any) -> None:
+        saved.append(all(np.isfinite(part).all() for part in state.parts()))
+        real(folder, state, *rest)
+
+    monkeypatch.setattr(glove, "save_glove", save)
+    with pytest.raises(TrainingError, match="no longer finite"):
+        train_glove(text, GloveSettings(dim=20, lr=1e30), checkpoint=tmp_path / "c")
+    assert all(saved)
+    if seconds:
+        assert {file.name: file.read_bytes() for file in (tmp_path / "c").iterdir()} == state
+
+
+def test_a_folder_of_something_else_is_no_checkpoint(text: WordIds, tmp_path: Path) -> None:
+    (tmp_path / "论文.txt").write_text("年")
+    with pytest.raises(ConfigError, match=r"no place\.json in it"):
+        train_glove(text, GloveSettings(**QUICK), checkpoint=tmp_path)
 
 
 def test_memory_does_not_change_what_is_learnt(text: WordIds, whole: WordVectors) -> None:

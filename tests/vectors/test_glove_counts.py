@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import re
 import tempfile
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanmo.core.errors import DataError, StorageError
+from hanmo.core.errors import ConfigError, DataError, StorageError
 from hanmo.tokenizers.word_ids import WordIds, read_word_ids
 from hanmo.vectors import glove_counts
 from hanmo.vectors.glove_counts import Tiles, count_tiles, distance_units, word_blocks
@@ -136,6 +139,26 @@ def test_blocks_hold_all_words_and_no_more_than_they_may() -> None:
     assert len(word_blocks(np.full(3_000_000, 100), 112, 2**31)) <= 1025
 
 
+def test_tables_of_tiles_stay_in_their_share_of_the_memory() -> None:
+    """300 million co-occurrences of words as frequent as words are would be cut into 150,000 blocks of 2,048."""
+    most = np.minimum(np.full(100_000, 3 * 10**7) // np.arange(1, 100_001), 100_000)
+    with pytest.raises(ConfigError, match=r"memory = 1048576 is too little .*Set memory = \d+ or more") as caught:
+        word_blocks(most, 16, SMALLEST)
+    least = int(re.findall(r"memory = (\d+) or more", str(caught.value))[0])
+    assert SMALLEST < least < 2**31
+    n_blocks = len(word_blocks(most, 16, least)) - 1
+    assert 16 * n_blocks**2 <= least // 4  # where tiles begin and how large they are, 8 bytes each
+    with pytest.raises(ConfigError, match="too little"):
+        word_blocks(most, 16, least - 2**20)
+
+
+def test_too_little_memory_for_a_text(zipf: WordIds, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(glove_counts, "_LEAST_BLOCKS", 200)
+    with pytest.raises(ConfigError, match="too little"):
+        count(zipf, window=5, memory=SMALLEST)
+    assert len(count(zipf, window=5).records)
+
+
 def test_a_text_of_lonely_words() -> None:
     with pytest.raises(DataError, match="no two words"):
         count(read_word_ids(["甲", "乙", "甲"]))
@@ -173,6 +196,42 @@ def test_full_disk(zipf: WordIds, threads: int, monkeypatch: pytest.MonkeyPatch)
     assert [file.closed for file in made] == [True]
 
 
+def test_a_failure_ends_the_counting(zipf: WordIds, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts that wait do not go through the text once more, each for nothing."""
+    calls = []
+
+    def fail(*_: object) -> None:
+        calls.append(1)
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(glove_counts, "index_places", fail)
+    with pytest.raises(MemoryError, match="no more"):
+        count(zipf, window=5)
+    assert len(calls) == 1
+
+
+def test_ctrl_c_ends_the_counting(zipf: WordIds, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    begun = threading.Event()
+    plain = glove_counts.index_places
+
+    def slowly(*arguments: object) -> None:
+        calls.append(1)
+        begun.set()
+        time.sleep(0.3)
+        plain(*arguments)
+
+    def interrupt(*_: object) -> None:
+        begun.wait()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(glove_counts, "index_places", slowly)
+    monkeypatch.setattr(glove_counts, "wait", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        count(zipf, window=5)
+    assert len(calls) == 1
+
+
 def test_no_folder_for_the_file(zipf: WordIds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with pytest.raises(StorageError):
@@ -184,12 +243,3 @@ def test_a_spill_leaves_no_file(zipf: WordIds, tmp_path: Path, monkeypatch: pyte
     tiles = count(zipf, window=5, memory=SMALLEST)
     assert isinstance(tiles.records, np.memmap)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_interrupted_counting_stops(zipf: WordIds, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(glove_counts, "wait", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        count(zipf, window=5)

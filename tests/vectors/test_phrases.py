@@ -42,17 +42,33 @@ def test_scores_by_the_formula(monkeypatch: pytest.MonkeyPatch, block: int) -> N
     assert found.scores["new", "york"] == pytest.approx(expected)
 
 
+def join_sentence(words: list[str], phrases: module.Phrases) -> list[str]:
+    """By the definition, word by word."""
+    joined: list[str] = []
+    last: str | None = None  # the word that may still become the first of a pair
+    for word in words:
+        if last is not None and (last, word) in phrases.scores:
+            joined[-1] = phrases.joiner.join((last, word))
+            last = None
+        else:
+            joined.append(word)
+            last = word
+    return joined
+
+
 def test_joined_text_is_joined_sentences() -> None:
     text = read_word_ids(sentences())
     found = find_phrases(text, min_count=3, threshold=5, joiner="")
     joined = found.join(text)
-    expected = [found.join_sentence(line) for line in sentences()]
+    expected = [join_sentence(line, found) for line in sentences()]
     assert lists_of(joined) == expected
     assert any("机器学习" in line for line in expected)
     again = read_word_ids(expected)
     assert joined.words == again.words
     assert joined.counts.tolist() == again.counts.tolist()
     assert joined.ends.tolist() == again.ends.tolist()
+    others = sentences(seed=1)[:50]
+    assert lists_of(found.join(read_word_ids(others))) == [join_sentence(line, found) for line in others]
 
 
 def test_pairs_do_not_go_over_ends_and_are_joined_from_the_left() -> None:

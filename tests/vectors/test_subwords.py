@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
-from hanmo.core.errors import DataError, FormatError
+from hanmo.core.errors import ConfigError, DataError, FormatError
 from hanmo.vectors import train
-from hanmo.vectors.subwords import find_pieces
+from hanmo.vectors.subwords import Subwords, find_pieces
 from hanmo.vectors.word2vec_settings import SubwordSettings
 from hanmo.vectors.word_vectors import WordVectors
 
@@ -63,6 +63,25 @@ def test_unseen_words_have_vectors(vectors: WordVectors) -> None:
     assert vectors["北京话"] == pytest.approx(vectors.subwords.matrix[known].mean(axis=0))
     with pytest.raises(DataError, match="none of its pieces has"):
         vectors["ΨΩ"]
+
+
+def test_no_piece_has_a_vector() -> None:
+    """Single characters are shorter than the shortest piece; an empty table of pieces says so, not where it looked."""
+    empty = Subwords(SubwordSettings(), np.zeros(0, np.int32), np.zeros((0, 2), np.float32))
+    vectors = WordVectors(["宝"], np.ones((1, 2)), subwords=empty)
+    for word in ("玉", "宝玉石"):
+        assert not vectors.has_vector(word)
+        with pytest.raises(DataError, match=f"the word '{word}' has no vector, and none of its pieces has"):
+            vectors[word]
+
+
+def test_training_without_any_piece_is_refused() -> None:
+    lines = ["宝 玉 石 头"] * 20
+    with pytest.raises(
+        ConfigError, match=r"subwords\.min_chars: no word of this text has a piece .*Lower min_chars to 2"
+    ):
+        train(lines, min_count=1, dim=4, subwords={})
+    assert train(lines, min_count=1, dim=4, epochs=1, subwords={"min_chars": 2}).has_vector("宝物")
 
 
 def test_saved_and_loaded(vectors: WordVectors, tmp_path: Path) -> None:

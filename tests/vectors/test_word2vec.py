@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hanmo.core.errors import ConfigError, DataError, FormatError
+from hanmo.core.errors import ConfigError, DataError, FormatError, TrainingError
+from hanmo.core.machine import describe_machine
 from hanmo.text.segment import words_of_lines
 from hanmo.tokenizers.word_ids import WordIds, read_word_ids
-from hanmo.vectors import train, word2vec
+from hanmo.vectors import train, word2vec, word2vec_pieces
 from hanmo.vectors.neighbours import similarity
 from hanmo.vectors.sampling import alias_table, huffman_codes, keep_probabilities
 from hanmo.vectors.word2vec import train_word2vec
@@ -306,6 +307,62 @@ def test_warm_start(text: WordIds) -> None:
         train(text, start=start, min_count=1, dim=30)
 
 
+RESTART: dict[str, Any] = {**QUICK, "lr": 1e-9, "last_lr": 0, "epochs": 1, "min_count": 1}
+
+
+def test_warm_start_with_pieces_keeps_words_and_pieces(text: WordIds) -> None:
+    pieces = {"min_chars": 1, "max_chars": 4}
+    start = train(text, subwords=pieces, **QUICK, min_count=1)
+    again = train(text, start=start, subwords=pieces, **RESTART)
+    np.testing.assert_allclose(again.matrix, start.matrix, atol=1e-5)
+    for word in ("北京城", "catty", "eater"):  # of pieces alone
+        np.testing.assert_allclose(again[word], start[word], atol=1e-6)
+    # what is new is made of pieces that are known, and the words that were known stay
+    more = read_word_ids([*sentences(300), ["北京城", "cat"]])
+    other = train(more, start=start, subwords=pieces, **RESTART)
+    np.testing.assert_allclose(other["北京"], start["北京"], atol=1e-5)
+    lengths = np.linalg.norm(other["北京城"]) * np.linalg.norm(start["北京城"])
+    assert other["北京城"] @ start["北京城"] > 0.95 * lengths
+
+
+@pytest.mark.parametrize("pieces", [None, {"min_chars": 1}, {"buckets": 10}])
+def test_warm_start_with_other_pieces_keeps_words(text: WordIds, pieces: dict[str, Any] | None) -> None:
+    start = train(text, subwords=pieces, **QUICK, min_count=1)
+    again = train(text, start=start, subwords={"min_chars": 2}, **RESTART)
+    np.testing.assert_allclose(again.matrix, start.matrix, atol=1e-5)
+
+
+def test_words_are_the_means_of_their_pieces_in_any_blocks(text: WordIds, monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {**QUICK, "epochs": 1, "subwords": {"min_chars": 1}, "deterministic": True}
+    whole = train(text, **options)
+    monkeypatch.setattr(word2vec_pieces, "_BLOCK_NUMBERS", 100)
+    assert np.array_equal(train(text, **options).matrix, whole.matrix)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 600.0])
+def test_a_rate_that_diverges_keeps_the_older_state(
+    text: WordIds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(word2vec, "_SAVE_SECONDS", seconds)
+    folder, wild = tmp_path / "state", Word2VecSettings(**{**QUICK, "lr": 1e30, "epochs": 400}, deterministic=True)
+    text_again, state = read_word_ids(sentences()), {}
+    train_word2vec(text_again, Word2VecSettings(**QUICK), checkpoint=folder)
+    state = {file.name: file.read_bytes() for file in folder.iterdir()}
+    real, calls = word2vec.train_stretch, []
+    monkeypatch.setattr(word2vec, "train_stretch", lambda *arguments: calls.append(1) or real(*arguments))
+    with pytest.raises(TrainingError, match=r"no longer finite .*Lower lr"):
+        train_word2vec(text, wild, checkpoint=folder)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == state
+    assert len(calls) < 100 * len(text.ids) // 1000  # an epoch has as many stretches as thousands of words
+
+
+def test_a_folder_of_something_else_is_no_checkpoint(text: WordIds, tmp_path: Path) -> None:
+    (tmp_path / "论文.txt").write_text("年")
+    with pytest.raises(ConfigError, match=r"no place\.json in it"):
+        train_word2vec(text, Word2VecSettings(**QUICK), checkpoint=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["论文.txt"]
+
+
 def test_from_files_and_sentences(tmp_path: Path) -> None:
     lines = [" ".join(words) for words in sentences(300)]
     (tmp_path / "text.txt").write_text("\n".join(lines), encoding="utf-8")
@@ -342,6 +399,16 @@ def test_settings_that_cannot_be(text: WordIds) -> None:
         train(text, subwords={"max_chars": 2})
     with pytest.raises(ConfigError, match="read already"):
         train(text, lowercase=True)
+    with pytest.raises(ConfigError, match=r"deterministic .* one thread, and threads = 2"):
+        train(text, deterministic=True, threads=2)
+    with pytest.raises(ConfigError, match=r"negative = 7 .* hierarchical"):
+        train(text, objective="hierarchical", negative=7)
+
+
+@pytest.mark.parametrize("form", [{"objective": "hierarchical"}, {"deterministic": True}, {"negative": 7}])
+def test_settings_of_a_finished_training_are_settings(text: WordIds, form: dict[str, Any]) -> None:
+    found = train(text, **QUICK | {"epochs": 1}, **form).meta["settings"]
+    assert Word2VecSettings.model_validate(found).model_dump(mode="json") == found
 
 
 def test_long_sentences_and_odd_sizes() -> None:
@@ -365,7 +432,7 @@ def test_a_failing_thread_is_heard(text: WordIds, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.slow
 def test_threads_and_one_thread_learn_alike(text: WordIds) -> None:
     """Over five seeds, within the noise of one of them."""
-    cores = word2vec.describe_machine().cores
+    cores = describe_machine().cores
     if cores < 2:
         pytest.skip("this machine has one core")
     found = [

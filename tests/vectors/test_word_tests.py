@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from hanmo.core.errors import DataError, FormatError
 from hanmo.vectors import WordVectors
+from hanmo.vectors.subwords import Subwords, find_pieces
+from hanmo.vectors.word2vec_settings import SubwordSettings
 from hanmo.vectors.word_tests import AnalogyResult, SimilarityResult, rank_correlation, run_word_test
 
 WORDS = ["男", "女", "国王", "王后", "苹果", "jerusalem"]
@@ -62,6 +64,17 @@ def test_analogies_by_section(vectors: WordVectors, tmp_path: Path) -> None:
     ]
     assert (result.name, result.accuracy, result.to_dict()["coverage"]) == ("a", 2 / 3, 0.75)
     assert run_word_test(vectors, tmp_path / "a.txt.gz", within=3).to_dict()["n_known"] == 0
+
+
+def test_an_answer_outside_the_vocabulary_is_not_known(vectors: WordVectors, tmp_path: Path) -> None:
+    """Sub-words give it a vector, but answers are words of the vocabulary: it could never be right."""
+    hashes = np.unique(find_pieces(["王后娘娘", "国王陛下"], SubwordSettings(min_chars=1))[1])
+    pieces = Subwords(SubwordSettings(min_chars=1), hashes, np.ones((len(hashes), 3), np.float32))
+    known = WordVectors(vectors.words, vectors.matrix, subwords=pieces)
+    (tmp_path / "a.txt").write_text("男 国王 女 王后\n男 国王 女 王后娘娘\n男 国王陛下 女 王后\n", encoding="utf-8")
+    result = run_word_test(known, tmp_path / "a.txt")
+    assert isinstance(result, AnalogyResult)
+    assert (result.n_known, result.n_questions) == (2, 3)
 
 
 @pytest.mark.parametrize(

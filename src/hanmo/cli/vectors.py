@@ -235,8 +235,8 @@ def convert(
     source:
         Word vectors in any form; text and binary also as .gz.
     out:
-        The file, or the folder for hanmo's own form. .txt and .vec mean word2vec, .bin word2vec-binary, any other
-        name hanmo.
+        The file, or the folder for hanmo's own form; vectors that are there are replaced. .txt and .vec mean word2vec,
+        .bin word2vec-binary, any other name hanmo.
     from_:
         Form of the source, if it is not what its first bytes say.
     to:
@@ -248,9 +248,9 @@ def convert(
     json:
         Print JSON.
     """
-    from hanmo.vectors.files import check_form, form_of_name, read_vectors, write_vectors
+    from hanmo.vectors.files import check_form, check_out, read_vectors, write_vectors
 
-    form_to = check_form(to) or form_of_name(out)
+    form_to = check_out(out, to)
     loaded = read_vectors(source, check_form(from_), limit=limit, skip_bad=skip_bad)
     write_vectors(loaded, out, form_to)
     if json:

@@ -90,9 +90,9 @@ def train(
     start:
         Vectors to start from.
     resume:
-        Go on with an interrupted training.
+        Go on with an interrupted training, with the command that began it.
     overwrite:
-        Replace what is there.
+        Replace vectors that are there, or an interrupted training.
     json:
         Print JSON.
     """

@@ -10,9 +10,10 @@ from hanmo.core.errors import ConfigError
 from hanmo.core.progress import progress, say
 from hanmo.stories.word_sentences import Segmentation, word_sentences
 from hanmo.tokenizers.word_ids import WordIds, read_word_ids
-from hanmo.vectors.files import read_vectors
+from hanmo.vectors.checkpoints import check_checkpoint
+from hanmo.vectors.files import check_out, read_vectors
 from hanmo.vectors.phrases import find_phrases
-from hanmo.vectors.training import Method, train
+from hanmo.vectors.training import Method, check_training, train
 from hanmo.vectors.word_vectors import WordVectors
 
 __all__ = ["train_vectors"]
@@ -49,25 +50,34 @@ def train_vectors(
         phrases: join pairs of words that stand together more often than by chance, in so many passes.
         phrase_threshold: how much more often (`find_phrases`).
         start: vectors to start from.
-        resume: go on with an interrupted training.
-        overwrite: replace what is at `out`.
+        resume: go on with an interrupted training, and replace what it left at `out`.
+        overwrite: replace vectors that are at `out`, and an interrupted training beside them unless `resume` is given.
         settings: fields of `Word2VecSettings` or `GloveSettings`.
 
     Raises:
-        ConfigError: for settings that cannot be, or if there is something at `out`.
+        ConfigError: for settings that cannot be, or if there is something at `out` or an interrupted training; always
+            for a folder of something else.
         DataError: for a text that cannot be read, or is too short.
         FormatError: for what is not UTF-8 text, or a damaged checkpoint.
         StorageError: if the disk is full or may not be written.
+        TrainingError: if what is learnt is no longer finite.
     """
     out = Path(out)
     checkpoint = out.with_name(f"{out.name}.checkpoint")
-    if resume and overwrite:
-        raise ConfigError("--resume and --overwrite exclude each other", remedy="Give one of them.")
+    min_count = check_training(method, settings).min_count
+    check_out(out)
+    check_checkpoint(checkpoint)
     if resume and not checkpoint.is_dir():
         raise ConfigError("there is no interrupted training here to resume", where=checkpoint)
     if out.exists() and not (overwrite or resume):
         raise ConfigError(
             "there is something here already", where=out, remedy="Pass --overwrite to replace it, or another --out."
+        )
+    if checkpoint.is_dir() and not (overwrite or resume):
+        raise ConfigError(
+            "an interrupted training is here",
+            where=checkpoint,
+            remedy="Pass --resume to go on with it, or --overwrite to begin anew.",
         )
     if phrases < 0:
         raise ConfigError(f"{phrases} is no number of passes", where="phrases")
@@ -76,7 +86,7 @@ def train_vectors(
     text: Any = sentences.source
     if phrases:
         joiner = "" if sentences.lang == "zh" else "_"
-        text = _join_phrases(text, phrases, phrase_threshold, joiner, settings.get("min_count", 5), lowercase)
+        text = _join_phrases(text, phrases, phrase_threshold, joiner, min_count, lowercase)
         lowercase = False
     vectors = train(
         text, method, lowercase=lowercase, start=begin, checkpoint=checkpoint, resume=resume, **settings

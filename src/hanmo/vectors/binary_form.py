@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import NoReturn
 
@@ -37,6 +38,13 @@ def read_binary(path: Path, *, limit: int | None = None, skip_bad: bool = False)
         if promised is None or promised[1] < 1:
             raise FormatError("word2vec's binary form begins with a line 'count dim'", where=f"{path}:1")
         count, dim = promised
+        n_left = None if isinstance(stream, gzip.GzipFile) else path.stat().st_size - stream.tell()
+        if count and n_left is not None and 4 * dim > n_left:
+            raise FormatError(
+                f"a vector of dim {dim} takes {4 * dim} bytes, and the file has {n_left} bytes behind this line",
+                where=f"{path}:1",
+                remedy="Get the file again.",
+            )
         n_wanted = count if limit is None else min(count, limit)
         gathered = Gathered(path, dim, lambda row: f"{path}: row {row} of {count:,}", skip_bad=skip_bad)
         rest, told = b"", 0.0
@@ -85,7 +93,7 @@ def write_binary(vectors: WordVectors, path: Path) -> None:
     """Write word2vec's binary form.
 
     Raises:
-        DataError: for a word with white space in it.
+        DataError: for a word with white space in it, or a number that is not finite.
         StorageError: if the disk is full or may not be written; nothing is left behind.
     """
     check_words(vectors)
@@ -94,7 +102,7 @@ def write_binary(vectors: WordVectors, path: Path) -> None:
         with open(temporary, "wb") as file, progress(f"write {path.name}", len(vectors), "words") as bar:
             file.write(f"{len(vectors)} {vectors.dim}\n".encode())
             for part in blocks(*vectors.matrix.shape):
-                rows = np.ascontiguousarray(vectors.matrix[part], dtype="<f4")
+                rows = np.ascontiguousarray(vectors.rows(part), dtype="<f4")
                 for word, row in zip(vectors.words[part], rows, strict=True):
                     file.write(word.encode() + b" " + row.tobytes() + b"\n")
                 bar.advance(len(rows))

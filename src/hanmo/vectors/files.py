@@ -9,21 +9,31 @@ from typing import Literal, cast, get_args
 from hanmo.core.errors import ConfigError, DataError, FormatError
 from hanmo.core.progress import say
 from hanmo.vectors.binary_form import read_binary, write_binary
-from hanmo.vectors.own_form import is_own_form, read_own, read_own_dim, write_own
+from hanmo.vectors.own_form import check_own_folder, is_own_form, read_own, read_own_dim, write_own
 from hanmo.vectors.reading import open_bytes
 from hanmo.vectors.text_form import read_header, read_text, write_text
 from hanmo.vectors.word_vectors import WordVectors
 
-__all__ = ["Form", "check_form", "detect_form", "form_of_name", "read_dim", "read_vectors", "write_vectors"]
+__all__ = [
+    "Form",
+    "check_form",
+    "check_out",
+    "detect_form",
+    "form_of_name",
+    "read_dim",
+    "read_vectors",
+    "write_vectors",
+]
 
 Form = Literal["hanmo", "word2vec", "word2vec-binary", "glove"]
 
 _SUFFIXES: dict[str, Form] = {".txt": "word2vec", ".vec": "word2vec", ".bin": "word2vec-binary"}
-_FIRST_ROW = re.compile(rb"[^ \t\r\n]+[ \t]([^\r\n]{1,48})")
-_NUMBERS = re.compile(rb"[-+.0-9eEnaifNAIF \t]+")
-_NO_TEXT = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-"""Bytes behind the header that tell text from binary: a first row of numbers could stand in binary vectors by chance, if
-one of them has the byte of a line end; that no text has such bytes is told by more of them."""
+_CHARACTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+"""A character of UTF-8 that is longer than a byte."""
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f-\xff]")
+_LEAST_NO_TEXT = 0.25
+"""Share of the bytes of binary numbers that are no text, at least. Of random numbers it is over a half, of 0, 1 or 0.5
+three quarters or more, in text the odd one: it has to be a number or two whose bytes are all letters to be mistaken."""
 
 
 def check_form(form: str | None) -> Form | None:
@@ -37,6 +47,26 @@ def check_form(form: str | None) -> Form | None:
     if form not in get_args(Form):
         raise ConfigError(f"unknown form {form!r}", where="form", remedy=f"Known forms: {', '.join(get_args(Form))}.")
     return cast("Form", form)
+
+
+def check_out(path: str | Path, form: str | None = None) -> Form:
+    """The form in which vectors are to be written at `path`, by `form` or else by its name.
+
+    Raises:
+        ConfigError: for an unknown form, a name of a packed file, a folder where a file is to be, or a folder of
+            something else, which is not replaced.
+    """
+    path = Path(path)
+    chosen = check_form(form) or form_of_name(path)
+    if path.suffix.lower() == ".gz":
+        raise ConfigError(
+            "vectors are not written packed", where=path, remedy=f"Write {path.stem} and pack it: gzip {path.stem}"
+        )
+    if chosen == "hanmo":
+        check_own_folder(path)
+    elif path.is_dir():
+        raise ConfigError(f"this is a folder, and {chosen} is a file", where=path, remedy="Choose another name.")
+    return chosen
 
 
 def form_of_name(path: str | Path) -> Form:
@@ -56,11 +86,24 @@ def detect_form(path: str | Path) -> Form:
             raise DataError("this folder holds no vectors: there is no words.json in it", where=path)
         return "hanmo"
     with open_bytes(path) as (stream, _):
-        if read_header(stream.readline(4096).removeprefix(b"\xef\xbb\xbf")) is None:
+        header = read_header(stream.readline(4096).removeprefix(b"\xef\xbb\xbf"))
+        if header is None:
             return "glove"
-        start = stream.read(4096)
-    numbers = _FIRST_ROW.match(start) if _NO_TEXT.search(start) is None else None
-    return "word2vec" if numbers and _NUMBERS.fullmatch(numbers[1]) else "word2vec-binary"
+        return "word2vec-binary" if _is_binary(stream.read(4096), header[1]) else "word2vec"
+
+
+def _is_binary(start: bytes, dim: int) -> bool:
+    """Whether the first bytes behind a header are binary rows, told by the bytes where their numbers would stand.
+
+    Words are not looked at: in either form they are text, and of short rows the larger part.
+    """
+    start = _CHARACTER.sub(lambda character: b"a" * len(character[0]), start)
+    n, n_no_text, behind = 0, 0, 0
+    while space := start.find(b" ", behind) + 1:
+        behind = space + 4 * dim
+        n += len(start[space:behind])
+        n_no_text += len(_NO_TEXT.findall(start[space:behind]))
+    return n > 0 and n_no_text >= _LEAST_NO_TEXT * n
 
 
 def read_dim(path: str | Path) -> int:
@@ -133,12 +176,13 @@ def write_vectors(vectors: WordVectors, path: str | Path, form: Form | None = No
         form: default by the suffix (`form_of_name`).
 
     Raises:
-        ConfigError: for an unknown form.
-        DataError: for a word with white space in it, which only hanmo's own form can hold.
+        ConfigError: for what cannot be written there (`check_out`).
+        DataError: for a word with white space in it, which only hanmo's own form can hold, or a number that is not
+            finite.
         StorageError: if the disk is full or may not be written; nothing is left behind.
     """
     path = Path(path)
-    form = check_form(form) or form_of_name(path)
+    form = check_out(path, form)
     if vectors.subwords is not None and form != "hanmo":
         say(f"{path}: this form holds no sub-words; words that were not met will have no vector.")
     if form == "hanmo":

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from hanmo.core.errors import ConfigError, DataError, TrainingError
+from hanmo.core.errors import TrainingError
 from hanmo.core.interrupts import Interrupts
-from hanmo.core.machine import describe_machine
 from hanmo.core.mapped import release
 from hanmo.core.progress import progress, say
 from hanmo.tokenizers.word_ids import WordIds
+from hanmo.vectors.checkpoints import open_checkpoint
 from hanmo.vectors.glove_counts import Tiles, count_tiles
 from hanmo.vectors.glove_kernels import train_tiles
 from hanmo.vectors.glove_settings import GloveSettings
-from hanmo.vectors.glove_state import GloveState, load_glove, new_glove, padded, save_glove
+from hanmo.vectors.glove_state import GloveState, load_glove, new_glove, save_glove
+from hanmo.vectors.learning import all_finite, check_text, choose_threads, padded
 from hanmo.vectors.word_vectors import WordVectors
 
 __all__ = ["train_glove"]
@@ -54,15 +55,9 @@ def train_glove(
         TrainingError: if the loss is no longer finite.
     """
     settings = settings or GloveSettings()
-    threads = _threads(settings)
-    if len(text.words) < 2 or len(text.ids) < 2:
-        raise DataError(
-            f"this text has {len(text.ids)} words of {len(text.words)} kinds: too little to learn from",
-            remedy="Lower min_count, or take more text.",
-        )
-    folder = Path(checkpoint) if checkpoint is not None else None
-    if resume and folder is None:
-        raise ConfigError("resume needs the folder of the interrupted training", where="checkpoint")
+    threads = choose_threads(settings.threads)
+    check_text(text)
+    folder = open_checkpoint(checkpoint, resume=resume)
     if resume and folder is not None:
         state = load_glove(folder, text, settings)
     else:
@@ -77,18 +72,6 @@ def train_glove(
         "losses": state.losses,
     }
     return WordVectors(text.words, matrix[:, : settings.dim].copy(), counts=text.counts, meta=meta)
-
-
-def _threads(settings: GloveSettings) -> int:
-    cores = describe_machine().cores
-    threads = settings.threads or cores
-    if threads > cores:
-        raise ConfigError(
-            f"{threads} threads are more than the {cores} cores of this machine",
-            where="threads",
-            remedy="Leave it out to use all cores: more threads than these only wait for each other.",
-        )
-    return threads
 
 
 class _Training:
@@ -118,6 +101,7 @@ class _Training:
                 shown = self.n_trained
                 stop = interrupts.signal_name is not None or self.state.done == total
                 if folder is not None and (stop or time.monotonic() > due):
+                    self._check_finite()
                     save_glove(folder, self.state, text, self.settings)
                     due = time.monotonic() + _SAVE_SECONDS
                 if stop:
@@ -149,10 +133,16 @@ class _Training:
         if state.done % self.n_blocks == 0:
             state.losses.append(state.loss / len(own.records))
             state.loss = 0.0
-            if not np.isfinite(state.losses[-1]) or not np.isfinite(state.x_biases).all():
-                raise TrainingError(
-                    f"the loss is no longer finite after epoch {len(state.losses)}", remedy="Lower lr, or raise x_max."
-                )
+            self._check_finite()
+
+    def _check_finite(self) -> None:
+        """Neither a state that is written nor one that is trained on for another epoch may be past mending."""
+        state = self.state
+        if not np.isfinite([state.loss, *state.losses]).all() or not all_finite(*state.parts()):
+            raise TrainingError(
+                f"the loss is no longer finite in epoch {-(-state.done // self.n_blocks)}",
+                remedy="Lower lr, or raise x_max.",
+            )
 
     def _shares(self, tiles: np.ndarray) -> list[np.ndarray]:
         """Tiles for each thread: the largest first, each to the one that has the least."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hanmo.core.errors import DataError
+from hanmo.core.errors import ConfigError, DataError
 from hanmo.core.mapped import release
 from hanmo.core.progress import progress
 from hanmo.tokenizers.word_ids import WordIds
@@ -27,6 +27,10 @@ _LEAST_BLOCKS = 64
 """Blocks that hold about the same number of co-occurrences, so that several threads have tiles of their own."""
 _MOST_BLOCKS = 1024
 """Tiles are the square of it."""
+_TABLES_SHARE = 4
+"""Tables of tiles, whose number is the square of the blocks, may take one part in so many of the memory."""
+_TILE_ENTRIES = 16
+"""Bytes of these for a tile: where it begins and how large it is."""
 _MAX_UNITS = 2**31
 _MAX_THREADS = 6
 """Each has buffers of its own, a sixteenth of the memory."""
@@ -60,8 +64,34 @@ def word_blocks(most: np.ndarray, padded_dim: int, memory: int) -> np.ndarray:
         most: co-occurrences of each word, at most, (V,) int64.
         padded_dim: length of a row of vectors.
         memory: bytes for counting and for co-occurrences.
+
+    Raises:
+        ConfigError: if so little memory makes so many blocks that the tables of their tiles take too much of it; names
+            the least that is enough.
     """
+    bounds = _cut(most, padded_dim, memory)
+    if bounds is not None:
+        return bounds
+    too_little, enough = memory >> 20, (memory >> 20) * 2
+    while _cut(most, padded_dim, enough << 20) is None:
+        too_little, enough = enough, 2 * enough
+    while enough - too_little > 1:
+        middle = (too_little + enough) // 2
+        if _cut(most, padded_dim, middle << 20) is None:
+            too_little = middle
+        else:
+            enough = middle
+    raise ConfigError(
+        f"memory = {memory} is too little for the co-occurrences of this text",
+        where="memory",
+        remedy=f"Set memory = {enough << 20} or more.",
+    )
+
+
+def _cut(most: np.ndarray, padded_dim: int, memory: int) -> np.ndarray | None:
+    """The blocks; None if they are too many for the memory."""
     n_words = len(most)
+    most_blocks = math.isqrt(memory // (_TABLES_SHARE * _TILE_ENTRIES))
     # two sets of vectors and of squares; numbers of rows and columns have 16 bits
     most_words = max(_TILE_BYTES // (16 * padded_dim), 16, -(-n_words // (_MOST_BLOCKS - _LEAST_BLOCKS)))
     most_records = min(int(most.sum()) // _LEAST_BLOCKS, memory // 512)
@@ -71,6 +101,8 @@ def word_blocks(most: np.ndarray, padded_dim: int, memory: int) -> np.ndarray:
         first = bounds[-1]
         full = int(np.searchsorted(up_to, up_to[first] - most[first] + most_records, side="right"))
         bounds.append(min(max(full, first + 1), first + most_words, n_words))
+        if len(bounds) - 1 > most_blocks:
+            return None
     return np.array(bounds, np.int64)
 
 
@@ -78,6 +110,7 @@ def count_tiles(text: WordIds, settings: GloveSettings, padded_dim: int, threads
     """Count all co-occurrences of a text: the same on any number of threads, and whether they fit the memory or not.
 
     Raises:
+        ConfigError: if the memory is too little for this text; names how much is enough.
         DataError: if no two words stand near each other.
         StorageError: if there is no room for the temporary file.
     """
@@ -141,7 +174,19 @@ class _Counting:
         yield first, self.n_blocks
 
     def count(self, first: int, last: int) -> None:
-        """Count blocks of words, from the first to before the last, and keep their co-occurrences."""
+        """Count blocks of words, from the first to before the last, and keep their co-occurrences.
+
+        Where one thread fails the others have nothing more to do: each part would go through the whole text.
+        """
+        if self.stopped:
+            return
+        try:
+            self._count(first, last)
+        except BaseException:
+            self.stopped = True
+            raise
+
+    def _count(self, first: int, last: int) -> None:
         text, settings, bounds = self.text, self.settings, self.bounds
         counts = text.counts[bounds[first] : bounds[last]]
         behind = np.cumsum(counts) - counts

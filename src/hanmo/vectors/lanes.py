@@ -2,7 +2,7 @@
 
 A position of the text is n inputs (rows of x) against m outputs (rows of y), a small matrix product. It stays in
 registers from end to end: the compiler, left alone, stores each partial row and sums lanes one by one, which takes
-three times as long. `sampled` in `word2vec_plain` is the same in numpy.
+three times as long. `step` in `word2vec_plain` is the same in numpy.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from numba import types
 from numba.core import cgutils
 
 from hanmo.core.llvm import external, load, loop, prefetch_line, shuffle, splat
+from hanmo.vectors.learning import LINE
 
 __all__ = ["GROUP", "LANES", "gather_mean", "measure", "prefetch_row", "scatter_change", "update"]
 
 # An intrinsic is called with other arguments than it is written with: to type checkers it is Any.
 intrinsic: Any = numba.extending.intrinsic
 
-LANES = 16
-"""Rows are padded to a multiple of it, in float32: one cache line."""
+LANES = LINE
+"""Rows are padded to a multiple of it."""
 GROUP = 8
 """Outputs that are held in registers at once."""
 

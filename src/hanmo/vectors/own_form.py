@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from hanmo.core.errors import DataError, FormatError
-from hanmo.core.files import new_folder, read_json, write_json
+from hanmo.core.files import check_replaceable, new_folder, read_json, write_json
 from hanmo.vectors.subwords import read_subwords, write_subwords
 from hanmo.vectors.word_vectors import WordVectors, blocks
 
-__all__ = ["is_own_form", "read_own", "read_own_dim", "write_own"]
+__all__ = ["check_own_folder", "is_own_form", "read_own", "read_own_dim", "write_own"]
 
 _MATRIX, _WORDS = "vectors.safetensors", "words.json"
 _TENSOR = "vectors"
@@ -24,15 +24,27 @@ def is_own_form(path: Path) -> bool:
     return (path / _WORDS).is_file()
 
 
+def check_own_folder(path: Path) -> None:
+    """Whether vectors may be written there: over nothing, an empty folder, or vectors.
+
+    Raises:
+        ConfigError: if there is a folder of something else.
+    """
+    check_replaceable(path, _WORDS)
+
+
 def write_own(vectors: WordVectors, path: Path) -> None:
     """Write the folder; all of it or nothing.
 
     Raises:
+        ConfigError: if there is a folder of something else.
+        DataError: for a number that is not finite.
         StorageError: if the disk is full or may not be written; nothing is left behind.
     """
+    check_own_folder(path)
     counts = None if vectors.counts is None else vectors.counts.tolist()
     with new_folder(path) as folder:
-        _write_matrix(vectors.matrix, folder / _MATRIX)
+        _write_matrix(vectors, folder / _MATRIX)
         write_json(folder / _WORDS, {"words": vectors.words, "counts": counts, "meta": vectors.meta})
         if vectors.subwords is not None:
             write_subwords(vectors.subwords, folder)
@@ -87,15 +99,16 @@ def read_own_dim(path: Path) -> int:
         raise DataError(f"cannot read these vectors ({error.strerror})", where=path) from error
 
 
-def _write_matrix(matrix: np.ndarray, file: Path) -> None:
+def _write_matrix(vectors: WordVectors, file: Path) -> None:
     """Block by block, because a mapped matrix may be larger than the memory."""
+    matrix = vectors.matrix
     entry = {"dtype": "F32", "shape": matrix.shape, "data_offsets": (0, 4 * matrix.size)}
     header = json.dumps({_TENSOR: entry}, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
     with open(file, "wb") as stream:
         stream.write(len(header).to_bytes(8, "little") + header)
         for part in blocks(*matrix.shape):
-            stream.write(np.ascontiguousarray(matrix[part], "<f4").data)
+            stream.write(np.ascontiguousarray(vectors.rows(part), "<f4").data)
 
 
 def _map_matrix(file: Path) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +28,8 @@ class Phrases:
     def join(self, text: WordIds) -> WordIds:
         """The text with every pair joined, from left to right; its vocabulary is counted anew.
 
-        Joining the result again, with phrases found in it, gives phrases of up to four words.
+        Joining the result again, with phrases found in it, gives phrases of up to four words. Another text than the one
+        they were found in is joined alike.
         """
         index = {word: number for number, word in enumerate(text.words)}
         n_words = np.int64(len(text.words))
@@ -55,19 +55,6 @@ class Phrases:
         rank = np.full(len(words) + 1, -1, np.int32)  # -1, a word outside the vocabulary, is the last
         rank[ranking] = np.arange(len(ranking))
         return WordIds(tuple(words[i] for i in ranking), counts[ranking], rank[ids], ends, text.n_read)
-
-    def join_sentence(self, words: Iterable[str]) -> list[str]:
-        """The words of a sentence, pairs joined from left to right."""
-        joined: list[str] = []
-        last: str | None = None  # the word that may still become the first of a pair
-        for word in words:
-            if last is not None and (last, word) in self.scores:
-                joined[-1] = self.joiner.join((last, word))
-                last = None
-            else:
-                joined.append(word)
-                last = word
-        return joined
 
 
 def find_phrases(text: WordIds, *, min_count: int = 5, threshold: float = 100.0, joiner: str = "_") -> Phrases:

@@ -101,17 +101,29 @@ class Subwords:
             DataError: if it shares no piece with the words that were learnt from.
         """
         _, hashes = find_pieces([word], self.settings)
-        rows = np.searchsorted(self.buckets, hashes)
-        rows = rows[(rows < len(self.buckets)) & (self.buckets[np.minimum(rows, len(self.buckets) - 1)] == hashes)]
-        if not len(rows):
+        rows = self.rows(hashes)
+        if not (rows >= 0).any():
             raise DataError(f"the word {word!r} has no vector, and none of its pieces has")
-        return self.matrix[rows].mean(axis=0)
+        return self.matrix[rows[rows >= 0]].mean(axis=0)
+
+    def rows(self, hashes: np.ndarray) -> np.ndarray:
+        """The row of each piece, (n,) int64; -1 for one without a vector."""
+        rows = np.searchsorted(self.buckets, hashes)
+        known = rows < len(self.buckets)
+        known[known] = self.buckets[rows[known]] == hashes[known]
+        return np.where(known, rows, -1)
 
 
 def write_subwords(subwords: Subwords, folder: Path) -> None:
-    """Write subwords.safetensors and subwords.json into a folder that the caller makes."""
+    """Write subwords.safetensors and subwords.json into a folder that the caller makes.
+
+    Raises:
+        DataError: for a number that is not finite.
+    """
     from safetensors.numpy import save_file
 
+    if not np.isfinite(subwords.matrix).all():
+        raise DataError("the vector of a sub-word has a number that is not finite")
     tensors = {"buckets": subwords.buckets, "vectors": np.ascontiguousarray(subwords.matrix)}
     save_file(tensors, folder / _MATRIX)
     write_json(folder / _SETTINGS, subwords.settings.model_dump(mode="json"))

@@ -90,7 +90,10 @@ def _read_lines(
     position, n_lines = 0, 0
     while position < len(lines) and (limit is None or len(gathered) < limit):
         n_left = n_most - n_lines if limit is None else min(n_most - n_lines, limit - len(gathered))
-        regular = parse_rows(data, position, gathered.room(n_left), words, numbers, done)
+        # a number and its space are two bytes: there is never room for more rows than the data could hold
+        rows = gathered.room(min(n_left, (len(lines) - position) // (2 * dim)))
+        done[:] = position, 0, 0
+        regular = len(rows) > 0 and parse_rows(data, position, rows, words, numbers, done)
         position, n_rows = int(done[0]), int(done[1])
         gathered.add(
             [lines[start:end] for start, end in words[:n_rows].tolist()],
@@ -153,7 +156,7 @@ def write_text(vectors: WordVectors, path: Path, *, header: bool) -> None:
     """Write word2vec text (`header`) or GloVe text; every number reads back as the same float32.
 
     Raises:
-        DataError: for a word with white space in it.
+        DataError: for a word with white space in it, or a number that is not finite.
         StorageError: if the disk is full or may not be written; nothing is left behind.
     """
     check_words(vectors)
@@ -164,7 +167,7 @@ def write_text(vectors: WordVectors, path: Path, *, header: bool) -> None:
                 file.write(f"{len(vectors)} {vectors.dim}\n".encode())
             for part in blocks(*vectors.matrix.shape):
                 words = [word.encode() for word in vectors.words[part]]
-                rows = np.ascontiguousarray(vectors.matrix[part])
+                rows = np.ascontiguousarray(vectors.rows(part))
                 letters = np.frombuffer(b"".join(words), np.uint8)
                 out = np.empty(len(letters) + len(rows) * (vectors.dim * BYTES_A_NUMBER + 1), np.uint8)
                 n = format_rows(rows, letters, np.cumsum([len(word) for word in words]), out)

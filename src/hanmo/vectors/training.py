@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -9,12 +10,15 @@ from hanmo.core.errors import ConfigError
 from hanmo.core.progress import progress
 from hanmo.core.settings import check_settings
 from hanmo.tokenizers.word_ids import WordIds, read_word_ids
+from hanmo.vectors.glove_settings import GloveSettings
+from hanmo.vectors.learning import choose_threads
+from hanmo.vectors.word2vec_settings import Word2VecSettings
 from hanmo.vectors.word_vectors import WordVectors
 
 if TYPE_CHECKING:
     from hanmo.tokenizers.word_blocks import Source
 
-__all__ = ["Method", "train"]
+__all__ = ["Method", "check_training", "train"]
 
 Method = Literal["skipgram", "cbow", "glove"]
 
@@ -49,23 +53,36 @@ def train(
         FormatError: for what is not UTF-8 text.
         StorageError: if the disk is full.
     """
+    chosen = check_training(method, settings)
+    options: Any = {"start": start, "checkpoint": checkpoint, "resume": resume}
+    text = _read(source, chosen.min_count, chosen.max_words, lowercase)
+    if isinstance(chosen, GloveSettings):
+        from hanmo.vectors.glove import train_glove
+
+        return train_glove(text, chosen, **options)
+
+    from hanmo.vectors.word2vec import train_word2vec
+
+    return train_word2vec(text, chosen, **options)
+
+
+def check_training(method: Method, settings: Mapping[str, Any]) -> GloveSettings | Word2VecSettings:
+    """The settings of a training, checked before any work begins.
+
+    Raises:
+        ConfigError: for an unknown method, settings that cannot be, or more threads than cores.
+    """
     if method not in get_args(Method):
         raise ConfigError(
             f"unknown method {method!r}", where="method", remedy=f"Known methods: {', '.join(get_args(Method))}."
         )
-    options: Any = {"start": start, "checkpoint": checkpoint, "resume": resume}
+    chosen: GloveSettings | Word2VecSettings
     if method == "glove":
-        from hanmo.vectors.glove import train_glove
-        from hanmo.vectors.glove_settings import GloveSettings
-
         chosen = check_settings(GloveSettings, settings)
-        return train_glove(_read(source, chosen.min_count, chosen.max_words, lowercase), chosen, **options)
-
-    from hanmo.vectors.word2vec import train_word2vec
-    from hanmo.vectors.word2vec_settings import Word2VecSettings
-
-    chosen = check_settings(Word2VecSettings, {"method": method, **settings})
-    return train_word2vec(_read(source, chosen.min_count, chosen.max_words, lowercase), chosen, **options)
+    else:
+        chosen = check_settings(Word2VecSettings, {"method": method, **settings})
+    choose_threads(chosen.threads)
+    return chosen
 
 
 def _read(source: Source | WordIds, min_count: int, max_words: int | None, lowercase: bool) -> WordIds:

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from hanmo.core.errors import ConfigError, DataError
+from hanmo.core.errors import TrainingError
 from hanmo.core.interrupts import Interrupts
-from hanmo.core.machine import describe_machine
 from hanmo.core.mapped import release
 from hanmo.core.progress import Bar, progress, say
 from hanmo.tokenizers.word_ids import WordIds
+from hanmo.vectors.checkpoints import open_checkpoint
+from hanmo.vectors.learning import all_finite, check_text, choose_threads
 from hanmo.vectors.sampling import alias_table, huffman_codes, keep_probabilities
-from hanmo.vectors.subwords import Subwords, find_pieces
+from hanmo.vectors.subwords import Subwords
 from hanmo.vectors.word2vec_kernels import train_stretch
+from hanmo.vectors.word2vec_pieces import Pieces
 from hanmo.vectors.word2vec_settings import Word2VecSettings
 from hanmo.vectors.word2vec_state import State, load_state, new_state, save_state
 from hanmo.vectors.word_vectors import WordVectors
@@ -44,7 +46,8 @@ def train_word2vec(
     Args:
         text: word numbers, by falling count.
         settings: how.
-        start: take the vectors of words that these have from them; other words of theirs are not kept.
+        start: take the vectors of words that these have from them, and with sub-words of the same settings those of
+            pieces; other words of theirs are not kept.
         checkpoint: a folder for what is needed to go on: written every ten minutes, at Ctrl-C and at the end.
         resume: go on with what is there; with `deterministic` to the same bits as without the interruption.
 
@@ -53,53 +56,28 @@ def train_word2vec(
         DataError: for a text without two words.
         FormatError: for a damaged checkpoint.
         StorageError: if the checkpoint cannot be written.
+        TrainingError: if the vectors are no longer finite; an older checkpoint stands.
     """
     settings = settings or Word2VecSettings.model_validate({})
-    if len(text.words) < 2 or len(text.ids) < 2:
-        raise DataError(
-            f"this text has {len(text.ids)} words of {len(text.words)} kinds: too little to learn from",
-            remedy="Lower min_count, or take more text.",
-        )
-    folder = Path(checkpoint) if checkpoint is not None else None
-    if resume and folder is None:
-        raise ConfigError("resume needs the folder of the interrupted training", where="checkpoint")
-    pieces = _Pieces(text, settings)
+    threads = 1 if settings.deterministic else choose_threads(settings.threads)
+    check_text(text)
+    folder = open_checkpoint(checkpoint, resume=resume)
+    pieces = Pieces(text, settings.subwords)
     if resume and folder is not None:
-        state = load_state(folder, text, settings)
+        state = load_state(folder, text, pieces, settings)
     else:
-        state = new_state(text, len(pieces.buckets), settings, start)
-    training = _Training(text, settings, state, pieces)
+        state = new_state(text, pieces, settings, start)
+    training = _Training(text, settings, state, pieces, threads)
     finished = training.run(folder)
     return _vectors(text, settings, state, pieces, finished)
 
 
-class _Pieces:
-    """Rows of the input matrix that make up each word with its sub-words; nothing without them."""
-
-    def __init__(self, text: WordIds, settings: Word2VecSettings):
-        self.starts, self.rows = _EMPTY[0], _EMPTY[1]
-        self.buckets = np.zeros(0, np.int32)
-        if settings.subwords is None:
-            return
-        starts, hashes = find_pieces(text.words, settings.subwords)
-        self.buckets, numbers = np.unique(hashes, return_inverse=True)
-        n_words = len(text.words)
-        self.starts = starts + np.arange(n_words + 1)  # each word has a row of its own before its pieces
-        self.rows = np.zeros(len(hashes) + n_words, np.int32)
-        own = self.starts[:-1]
-        self.rows[own] = np.arange(n_words)
-        others = np.ones(len(self.rows), bool)
-        others[own] = False
-        self.rows[others] = numbers + n_words
-
-
-def _vectors(text: WordIds, settings: Word2VecSettings, state: State, pieces: _Pieces, finished: bool) -> WordVectors:
+def _vectors(text: WordIds, settings: Word2VecSettings, state: State, pieces: Pieces, finished: bool) -> WordVectors:
     n_words, dim = len(text.words), settings.dim
     meta = {"method": "word2vec", "settings": settings.model_dump(mode="json"), "finished": finished}
     if settings.subwords is None:
         return WordVectors(text.words, state.x[:n_words, :dim].copy(), counts=text.counts, meta=meta)
-    sizes = np.diff(pieces.starts)[:, None]
-    matrix = np.add.reduceat(state.x[pieces.rows, :dim], pieces.starts[:-1]) / sizes
+    matrix = pieces.means(state.x[:, :dim])
     subwords = Subwords(settings.subwords, pieces.buckets, state.x[n_words:, :dim].copy())
     return WordVectors(text.words, matrix, counts=text.counts, meta=meta, subwords=subwords)
 
@@ -107,17 +85,8 @@ def _vectors(text: WordIds, settings: Word2VecSettings, state: State, pieces: _P
 class _Training:
     """Stretches of the text, epoch after epoch, handed out to threads."""
 
-    def __init__(self, text: WordIds, settings: Word2VecSettings, state: State, pieces: _Pieces):
-        cores = describe_machine().cores
-        threads = settings.threads or cores
-        if threads > cores:
-            raise ConfigError(
-                f"{threads} threads are more than the {cores} cores of this machine",
-                where="threads",
-                remedy="Leave it out to use all cores: more threads than these only wait for each other.",
-            )
-        self.threads = 1 if settings.deterministic else threads
-        self.text, self.settings, self.state = text, settings, state
+    def __init__(self, text: WordIds, settings: Word2VecSettings, state: State, pieces: Pieces, threads: int):
+        self.text, self.settings, self.state, self.threads = text, settings, state, threads
         n = len(text.ids)
         # a short text is cut into several stretches as well, so that every thread has some; not by their number, so
         # that the stretches are the same on every machine
@@ -151,6 +120,7 @@ class _Training:
             bar.advance(self._words_before(self.state.done))
             while self.state.done < self.total and interrupts.signal_name is None:
                 self._run_until(time.monotonic() + _SAVE_SECONDS, bar, interrupts)
+                self._check_finite()
                 if folder is not None:
                     save_state(folder, self.state, self.text, self.settings)
         if self.state.done < self.total:
@@ -165,6 +135,7 @@ class _Training:
         """Let the threads work until then, or until a signal. All stretches that were begun are finished."""
         self._stop.clear()
         shown = self.state.done
+        epoch = shown // self.per_epoch
         with ThreadPoolExecutor(self.threads) as pool:
             try:
                 running = {pool.submit(self._work) for _ in range(self.threads)}
@@ -174,10 +145,19 @@ class _Training:
                         worker.result()
                     bar.advance(self._words_before(self.state.done) - self._words_before(shown))
                     shown = self.state.done
+                    if epoch != (epoch := shown // self.per_epoch):
+                        self._check_finite()
                     if interrupts.signal_name is not None or time.monotonic() > deadline:
                         self._stop.set()
             finally:
                 self._stop.set()
+
+    def _check_finite(self) -> None:
+        if not all_finite(self.state.x, self.state.y):
+            raise TrainingError(
+                f"the vectors are no longer finite after {self.state.done / self.per_epoch:.2g} epochs",
+                remedy="Lower lr.",
+            )
 
     def _work(self) -> None:
         text, settings = self.text, self.settings

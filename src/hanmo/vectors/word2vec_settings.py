@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from hanmo.core.settings import Settings
+from hanmo.core.settings import Settings, differs
 
 __all__ = ["SubwordSettings", "Word2VecSettings"]
 
@@ -65,6 +65,14 @@ class Word2VecSettings(Settings):
     """One thread, and so the same vectors to the last bit for the same text, settings and machine."""
     seed: int = Field(1, ge=0, lt=2**63)
     """Of all random numbers."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Word2VecSettings:
+        if self.deterministic and self.threads not in (None, 1):
+            raise ValueError(f"deterministic training has one thread, and threads = {self.threads} is asked for")
+        if self.objective == "hierarchical" and differs(self, "negative"):
+            raise ValueError(f"negative = {self.negative} is for negative sampling, and the objective is hierarchical")
+        return self
 
     @property
     def first_lr(self) -> float:

@@ -45,7 +45,7 @@ class SectionResult:
     name: str
     n_right: int
     n_known: int
-    """Questions whose four words all have vectors."""
+    """Questions whose three words have vectors, and whose answer is in the vocabulary."""
     n_questions: int
 
 
@@ -59,7 +59,7 @@ class AnalogyResult:
 
     @property
     def n_known(self) -> int:
-        """Questions whose four words all have vectors."""
+        """Questions whose three words have vectors, and whose answer is in the vocabulary."""
         return sum(section.n_known for section in self.sections)
 
     @property
@@ -112,7 +112,10 @@ def run_word_test(
     results = []
     with progress(f"answer {name}", sum(len(questions) for _, questions in sections), "questions") as bar:
         for title, questions in sections:
-            found = [[_find(vectors, word, within) for word in question] for question in questions]
+            found = [
+                [*(_find(vectors, word, within) for word in question[:3]), _find_word(vectors, question[3], within)]
+                for question in questions
+            ]
             known = [[word for word in words if word] for words in found if all(words)]
             n_right = 0
             for start in range(0, len(known), _QUESTIONS):
@@ -127,12 +130,18 @@ def run_word_test(
     return AnalogyResult(name=name, method=method, sections=tuple(results))
 
 
-def _find(vectors: WordVectors, word: str, within: int | None = None) -> str | None:
-    """The word, or the word in lower case, if it is known; else the word itself if its sub-words give it a vector."""
+def _find_word(vectors: WordVectors, word: str, within: int | None = None) -> str | None:
+    """The word, or the word in lower case, if it is in the vocabulary."""
     for form in (word, word.lower()):
         if form in vectors and (within is None or vectors.row(form) < within):
             return form
-    return word if within is None and vectors.has_vector(word) else None
+    return None
+
+
+def _find(vectors: WordVectors, word: str, within: int | None = None) -> str | None:
+    """As `_find_word`; else the word itself if its sub-words give it a vector."""
+    found = _find_word(vectors, word, within)
+    return word if found is None and within is None and vectors.has_vector(word) else found
 
 
 def _spearman(vectors: WordVectors, pairs: Sequence[tuple[str, str, float]]) -> float | None:

@@ -83,7 +83,7 @@ class WordVectors:
         self._check_words()
         if check:
             for part in blocks(*self.matrix.shape):
-                self._check_rows(self.matrix[part], part.start)
+                self.rows(part)
 
     def _check_words(self) -> None:
         if len(self.index) < len(self.words):
@@ -164,6 +164,16 @@ class WordVectors:
         remedy = f"{lower!r} has one: words are case-sensitive." if lower in self.index else None
         return DataError(f"the word {word!r} has no vector here", where=self._where, remedy=remedy)
 
+    def rows(self, part: slice) -> np.ndarray:
+        """The vectors of some rows, (R, D) float32: those of a mapped matrix are looked at here for the first time.
+
+        Raises:
+            DataError: for a vector with a number that is not finite.
+        """
+        rows = self.matrix[part]
+        self._check_rows(rows, part.start)
+        return rows
+
     @cached_property
     def lengths(self) -> np.ndarray:
         """Euclidean length of each vector, (V,), float32; 1 for a vector of zeros, so that it can be divided by.
@@ -173,8 +183,7 @@ class WordVectors:
         """
         lengths = np.empty(len(self), np.float32)
         for part in blocks(*self.matrix.shape):
-            rows = self.matrix[part]
-            self._check_rows(rows, part.start)
+            rows = self.rows(part)
             lengths[part] = np.sqrt(np.einsum("vd,vd->v", rows, rows))
         lengths[lengths == 0] = 1
         return lengths
