@@ -59,10 +59,12 @@ NOT_RUN = {
     ".venv/bin/hanmo quickstart --corpus 我的文档 --minutes 20 --lang zh": "twenty minutes",
     ".venv/bin/hanmo quickstart --corpus path/to/data/chinese_novels --minutes 20 --lang zh": "twenty minutes",
     "HANMO_DATA=path/to/data make test": "these tests",
-    "hanmo vectors train path/to/data/chinese_novels --out vectors/novels --epochs 20 --seed 1 --deterministic": "minutes",
+    "hanmo vectors train path/to/data/chinese_novels --out vectors/novels --epochs 20 --set lr=0.025 --seed 1 --deterministic": "minutes",
     "hanmo vectors train path/to/data/chinese_novels --out vectors/novels-glove --method glove --seed 1": "minutes",
-    "hanmo vectors train corpora/words-50000000.txt --out vectors/english --epochs 5 --seed 1 --deterministic": "minutes",
+    "hanmo vectors train corpora/words-50000000.txt --out vectors/english --epochs 5 --set lr=0.025 --seed 1 --deterministic": "minutes",
     "hanmo vectors train corpora/words-50000000.txt --out vectors/english-glove --method glove --seed 1": "minutes",
+    "hanmo train recipes/tatoeba.toml --out runs/tatoeba": "reads a data set",
+    "hanmo train recipes/stsb-cross.toml --out runs/stsb-cross --set model.checkpoint=runs/tatoeba/model": "the same",
     'PYTHONPATH=benchmarks python -c "import pathlib, word_corpus; word_corpus.build_corpus('
     "pathlib.Path('corpora'), 50_000_000, [pathlib.Path('path/to/data')])\"": "reads all data sets",
 }

@@ -55,9 +55,14 @@ def attention_plain(
         scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
     if causal:
         scores = scores.masked_fill(~causal_mask(q.shape[2], k.shape[2], q.device), -math.inf)
+    if mask is None and not causal:
+        return dropped(scores.softmax(dim=-1), dropout) @ v
     # The softmax of a row without any finite score is 0/0, and so is its gradient: give it scores, then zero weights.
     blind = scores.isneginf().all(dim=-1, keepdim=True)
-    weights = scores.masked_fill(blind, 0.0).softmax(dim=-1).masked_fill(blind, 0.0)
+    if not torch.compiler.is_compiling() and not blind.any():  # a compiler cannot look
+        weights = scores.softmax(dim=-1)
+    else:
+        weights = scores.masked_fill(blind, 0.0).softmax(dim=-1).masked_fill(blind, 0.0)
     return dropped(weights, dropout) @ v
 
 

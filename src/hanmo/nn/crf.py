@@ -236,8 +236,8 @@ class CRF(nn.Module):
             Labels (B, T) int64, -100 where the mask is 0, and their scores (B,).
         """
         dtype = _result_dtype(emissions)
-        emissions, rows, lengths = self._rows(emissions, mask)
         form = best_paths_fast if emissions.device.type == "cpu" else best_paths_plain
+        emissions, rows, lengths = self._rows(emissions, mask, clean=form is best_paths_plain)
         labels, scores = form(emissions, self.chain(emissions.dtype), lengths)
         self._check_possible(scores)
         return labels if rows is None else rows.back(labels), scores.to(dtype)
@@ -254,8 +254,11 @@ class CRF(nn.Module):
         found = form(emissions, chain, lengths).to(dtype)
         return found if rows is None else rows.back(found)
 
-    def _rows(self, emissions: Tensor, mask: Tensor | None) -> tuple[Tensor, Ragged | None, Tensor]:
-        """Emissions with the real positions first and zeros after them, how they were moved, and how many they are.
+    def _rows(
+        self, emissions: Tensor, mask: Tensor | None, *, clean: bool = True
+    ) -> tuple[Tensor, Ragged | None, Tensor]:
+        """Emissions with the real positions first and zeros after them (what was there unless `clean`), how they were
+        moved, and how many they are.
 
         On a CPU in fp64: log Z and score grow with the row, and the loss is their small difference.
         """
@@ -272,7 +275,8 @@ class CRF(nn.Module):
             return emissions, None, torch.full((batch,), n_steps, device=emissions.device)
         if emissions.device.type == "cpu" and not bool(rows.lengths.any()):
             raise ConfigError("no position is left, so there is no sequence", where="mask", remedy="Look at the data.")
-        return rows.front(emissions).masked_fill(~rows.real[..., None], 0.0), rows, rows.lengths
+        moved = rows.front(emissions)
+        return moved.masked_fill(~rows.real[..., None], 0.0) if clean else moved, rows, rows.lengths
 
     def _labels(self, labels: Tensor, rows: Ragged | None, lengths: Tensor, n_steps: int) -> Tensor:
         if labels.shape != (len(lengths), n_steps):
