@@ -136,6 +136,8 @@ def main() -> None:
     for command in commands.values():  # numba compiles here, and the models are there to be compared
         run(command, arguments.threads)
 
+    # first, for a process inherits the peak memory of this one, which has no model yet
+    race_training(commands, n_words, arguments.repeats, arguments.threads)
     start = time.perf_counter()
     model = load(ours)
     print(
@@ -160,7 +162,6 @@ def main() -> None:
     )
     assert np.ptp(list(perplexities.values())) < 1e-3 * perplexities["hanmo"], "the models differ"
     race_scoring(scorers, n_scored, arguments.repeats)
-    race_training(commands, n_words, arguments.repeats, arguments.threads)
 
 
 if __name__ == "__main__":
