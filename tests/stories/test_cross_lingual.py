@@ -65,6 +65,8 @@ def test_a_model_that_knows_both(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_from_nothing_knows_nothing_of_the_other(data: Path, tmp_path: Path) -> None:
-    result = train(recipe(data, {"encoder": "bag", "d_embedding": 16, "min_count": 1, "dropout": 0.0}), out=tmp_path / "run")
+    result = train(
+        recipe(data, {"encoder": "bag", "d_embedding": 16, "min_count": 1, "dropout": 0.0}), out=tmp_path / "run"
+    )
     assert result.evaluation["dev"]["scores"]["accuracy"] > 0.95
     assert 0.3 < result.evaluation["test"]["scores"]["accuracy"] < 0.7
