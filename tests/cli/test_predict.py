@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from hanmo.tasks import predict_file
+from hanmo.tasks.text_classification_pipeline import TextClassificationPipeline
 
 RECIPE = """
 task = "text-classification"
@@ -83,20 +87,35 @@ def test_lines_of_every_kind(hanmo: Callable[..., Any], recipe: Path, tmp_path: 
     hanmo(*ask).refused("in.jsonl:2", "surrogate")
 
 
-def test_answers_of_two_models_are_never_in_one_file(hanmo: Callable[..., Any], recipe: Path, tmp_path: Path) -> None:
+def test_answers_of_two_models_are_never_in_one_file(
+    hanmo: Callable[..., Any], recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for seed in (1, 2):
-        done = hanmo(
-            "train", recipe, "--out", tmp_path / str(seed), "--set", f"seed={seed}", "--set", "training.epochs=1"
-        )
-        assert done.code == 0
+        short = ("--set", f"seed={seed}", "--set", "training.epochs=1")
+        assert hanmo("train", recipe, "--out", tmp_path / str(seed), *short).code == 0
     source, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
-    source.write_text("好\n" * 3)
-    first = ("predict", "text-classification", tmp_path / "1" / "model", "--file", source, "--out", out)
-    source.write_text("好\n差\n\x00\ud7ff\n")
-    assert hanmo(*first).code == 0
-    out.rename(tmp_path / "out.jsonl.partial")  # as after a stop behind the last answer
-    origin = {"made_by": "another", "options": {}}
-    (tmp_path / "out.jsonl.partial.json").write_text(json.dumps(origin))
-    hanmo(*first).refused("begun with another model")
-    (tmp_path / "out.jsonl.partial.json").unlink()
-    assert hanmo(*first).code == 0
+    source.write_text("好\n差\n很好\n")
+    ask = [
+        ("predict", "text-classification", tmp_path / seed / "model", "--file", source, "--out", out) for seed in "12"
+    ]
+    answers, n_batches = TextClassificationPipeline.answers, []
+
+    def stop(self: Any, items: list[Any], **options: Any) -> Any:
+        n_batches.append(len(items))
+        if len(n_batches) == 2:
+            raise KeyboardInterrupt
+        return answers(self, items, **options)
+
+    monkeypatch.setattr(predict_file, "_AT_ONCE", 1)
+    with monkeypatch.context() as once:
+        once.setattr(TextClassificationPipeline, "answers", stop)
+        with pytest.raises(SystemExit, match="130"):
+            hanmo(*ask[0])
+    hanmo(*ask[1]).refused("begun with another model")
+    hanmo(*ask[0], "--top-k", "2").refused("begun with other options")
+    copied = tmp_path / "moved"
+    shutil.copytree(tmp_path / "1" / "model", copied)  # the same files are the same model, wherever they lie
+    done = hanmo(*ask[0][:2], copied, *ask[0][3:])
+    assert done.code == 0
+    assert "2 texts answered" in done.out
+    assert len(out.read_text().splitlines()) == 3

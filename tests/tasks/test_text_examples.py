@@ -136,6 +136,8 @@ def test_dev_texts_are_not_set_aside_for_the_test(tmp_path: Path) -> None:
     sides = [{example.text for example in side} for side in (splits.train, splits.dev, splits.test)]
     assert [len(side) for side in sides] == [20, 10, 20]
     assert sum(map(len, sides)) == len(set.union(*sides))
+    kept = read(tmp_path, rows, dev=rows[:10], test_fraction=0.5, leaks="keep")
+    assert kept.notes["training texts that are also in dev or test were kept"] == 10  # counted once
     with pytest.raises(DataError, match="10 training texts are also in dev"):
         read(tmp_path, rows, dev=rows[:10], test_fraction=0.5)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from hanmo.core.errors import ConfigError, DataError, FormatError
 from hanmo.core.progress import Bar
@@ -169,7 +170,7 @@ class NgramModel:
             lines = [" ".join(next(words_of_lines([line]), [])) for line in lines]
         return number_lines(lines, self.lexicon)
 
-    def score_ids(self, ids: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    def score_ids(self, ids: npt.ArrayLike, ends: npt.ArrayLike) -> np.ndarray:
         """log10 p of each sentence of word numbers, its end included, (n,) fp64.
 
         Args:
@@ -322,7 +323,7 @@ def _without_empty(ends: np.ndarray) -> np.ndarray:
     return ends[np.diff(ends, prepend=0) > 0]
 
 
-def _integers(values: np.ndarray, what: str) -> np.ndarray:
+def _integers(values: npt.ArrayLike, what: str) -> np.ndarray:
     array = np.asarray(values)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise DataError(f"{what} are one row of integers, not {array.dtype} of shape {array.shape}")

@@ -89,9 +89,9 @@ def _check_origin(partial: Path, wanted: dict[str, Any]) -> None:
         return
     known = read_json(origin)
     if different := [key for key, value in wanted.items() if value is not None and known.get(key) not in (None, value)]:
-        told = {"made_by": "model", "options": "options"}
+        told = {"made_by": "another model", "options": "other options"}
         raise DataError(
-            f"the answers here were begun with another {' and other '.join(told[key] for key in different)}", where=partial,
+            f"the answers here were begun with {' and '.join(told[key] for key in different)}", where=partial,
             remedy="Delete it to begin again, or go on with what it was begun with.",
         )  # fmt: skip
 

@@ -101,7 +101,7 @@ class Seq2SeqModel(WritingModel):
                     remedy="Shorten or split the text; nothing is cut without being asked.",
                 )
         longest, device = max(len(row) for row in rows), self.model.head_weight.device
-        fill = self.config.pad_id or 0
+        fill = self.fill_id
         ids = torch.tensor([row + [fill] * (longest - len(row)) for row in rows], device=device)
         mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=device)
         return ids, mask

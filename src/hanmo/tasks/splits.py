@@ -145,17 +145,17 @@ def settle(
         DataError: for training examples that are in `dev` or `test`, the first ten with their places; for too few; if
             a test set is both given and to be set aside.
     """
+    if data.fold is None:
+        train = _without_leaks(train, {"dev": dev, "test": test}, data.leaks, key, notes)
     if data.test_fraction is not None:
         if data.test is not None:
             raise DataError("test and test_fraction were both given", where="[data]", remedy="Give one of them.")
-        train = _without_leaks(train, {"dev": dev}, data.leaks, key, notes)
         train, test = set_aside(train, data.test_fraction, key, _TEST_SEED)
     judged = {key(example) for example in test}
     notes["dev texts are also in test"] += sum(key(example) in judged for example in dev)
     if data.fold is not None:
         pool = _without_leaks([*train, *dev], {"test": test}, data.leaks, key, notes)
         return *take_fold(pool, data.fold, key, stratum, seed), test
-    train = _without_leaks(train, {"dev": dev, "test": test}, data.leaks, key, notes)
     return (train, dev, test) if data.dev is not None else (*set_aside(train, data.dev_fraction, key, seed), test)
 
 

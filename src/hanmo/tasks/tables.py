@@ -4,17 +4,16 @@ encoding that `hanmo.text.encoding` tells."""
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import math
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hanmo.core.errors import DataError, FormatError, storage_error
+from hanmo.core.errors import DataError, FormatError
+from hanmo.core.files import open_unpacked
 from hanmo.core.progress import say
 from hanmo.text.encoding import decode
 
@@ -91,52 +90,38 @@ def read_table(path: str | Path, columns: Mapping[str, Column]) -> list[Row]:
 
 
 def read_text_file(path: Path) -> str:
-    """All of a text file, unpacked and decoded.
+    """All of a text file, unpacked and decoded; bytes that are no text are left out, and how many is said.
 
     Raises:
-        DataError: if it is not there.
+        DataError: if it is not there or cannot be read.
         FormatError: if it is damaged or no text.
     """
+    with open_unpacked(path) as stream:
+        data = stream.read()
     try:
-        data = path.read_bytes()
-        if path.suffix.lower() == ".gz":
-            data = gzip.decompress(data)
         decoded = decode(data)
-        if decoded.n_removed:
-            say(f"{path}: {decoded.n_removed:,} byte sequences are no {decoded.encoding} and were left out")
-        return decoded.text
-    except FileNotFoundError as error:
-        raise DataError("there is no such file", where=path, remedy="Check the path in the recipe.") from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise FormatError(f"not a whole gzip file ({error})", where=path, remedy="Copy it again.") from error
     except FormatError as error:
         raise FormatError(error.what, where=path, remedy=error.remedy) from error
-    except OSError as error:
-        raise storage_error(error, path) from error
+    if decoded.n_removed:
+        say(f"{path}: {decoded.n_removed:,} byte sequences are no {decoded.encoding} and were left out")
+    return decoded.text
 
 
 def open_text_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Number and content of each line of a file that may be larger than the memory: UTF-8, also as .gz.
 
     Raises:
-        DataError: if it is not there.
+        DataError: if it is not there or cannot be read.
         FormatError: if it is damaged or not UTF-8.
     """
-    number = 0
-    try:
-        with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file, 1):
+    with open_unpacked(path) as stream:
+        for number, line in enumerate(stream, 1):
+            try:
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-    except FileNotFoundError as error:
-        raise DataError("there is no such file", where=path) from error
-    except UnicodeDecodeError as error:
-        raise FormatError(
-            "this line is not UTF-8", where=f"{path}:{number}", remedy="Save the file as UTF-8."
-        ) from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise FormatError(f"not a whole gzip file ({error})", where=path, remedy="Copy it again.") from error
-    except OSError as error:
-        raise storage_error(error, path) from error
+            except UnicodeDecodeError as error:
+                raise FormatError(
+                    "this line is not UTF-8", where=f"{path}:{number}", remedy="Save the file as UTF-8."
+                ) from error
 
 
 def problems_error(what: str, problems: Sequence[str], remedy: str) -> DataError:

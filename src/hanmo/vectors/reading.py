@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any
 
 import numpy as np
 
-from hanmo.core.errors import DataError, FormatError
+from hanmo.core.errors import FormatError
+from hanmo.core.files import open_unpacked
 from hanmo.core.progress import say
 from hanmo.vectors.word_vectors import WordVectors, blocks
 
@@ -29,20 +29,11 @@ def open_bytes(path: Path) -> Iterator[tuple[IO[bytes], Callable[[], float]]]:
 
     Raises:
         DataError: if it is not there or cannot be read.
-        FormatError: if it is a damaged .gz.
+        FormatError: if it is a damaged .gz, or only its name says that it is one.
     """
-    try:
-        with open(path, "rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            with gzip.open(raw, "rb") if packed else contextlib.nullcontext(raw) as stream:
-                yield cast("IO[bytes]", stream), lambda: raw.tell() / 1e6
-    except FileNotFoundError as error:
-        raise DataError("there is no such file", where=path, remedy="Check the path.") from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise FormatError(f"a damaged .gz file ({error})", where=path, remedy="Get the file again.") from error
-    except OSError as error:
-        raise DataError(f"cannot read this file ({error.strerror or error})", where=path) from error
+    with open_unpacked(path) as stream:
+        raw: Any = stream.fileobj if isinstance(stream, gzip.GzipFile) else stream
+        yield stream, lambda: raw.tell() / 1e6
 
 
 class Gathered:
