@@ -33,7 +33,7 @@ def build(text: dict[str, Any] | None = None, vision: dict[str, Any] | None = No
 @pytest.fixture(params=["fused", "plain"])
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "plain":
-        monkeypatch.setattr(attention, "attention_sdpa", attention.attention_plain)
+        monkeypatch.setattr(attention, "attention", attention.attention_plain)
     return request.param
 
 

@@ -54,7 +54,7 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(params=["fused", "plain"])
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "plain":
-        monkeypatch.setattr(attention, "attention_sdpa", attention.attention_plain)
+        monkeypatch.setattr(attention, "attention", attention.attention_plain)
     return request.param
 
 
@@ -107,7 +107,7 @@ def test_fused_and_plain_attention_agree(name: str, monkeypatch: pytest.MonkeyPa
     mask = torch.ones_like(ids)
     mask[0, 13:] = 0
     fused = model(ids, attention_mask=mask).logits
-    monkeypatch.setattr(attention, "attention_sdpa", attention.attention_plain)
+    monkeypatch.setattr(attention, "attention", attention.attention_plain)
     torch.testing.assert_close(model(ids, attention_mask=mask).logits, fused, atol=1e-4, rtol=1e-5)
 
 

@@ -63,7 +63,7 @@ def model(name: str) -> Seq2SeqLM:
 @pytest.fixture(params=["fused", "plain"])
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "plain":
-        monkeypatch.setattr(attention, "attention_sdpa", attention.attention_plain)
+        monkeypatch.setattr(attention, "attention", attention.attention_plain)
     return request.param
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -18,7 +18,9 @@ _INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _log = logging.getLogger(__name__)
 
 
-def compiled(*, fastmath: bool | set[str] = False, inner: bool = False) -> Callable[[Callable[..., Any]], Any]:
+def compiled(
+    *, fastmath: bool | set[str] = False, inner: bool = False, worker: bool = False
+) -> Callable[[Callable[..., Any]], Any]:
     """Decorator: compile for this processor at the first call, without the GIL, and keep the result on disk.
 
     numba takes what is on disk for old when the file of the function has changed, not when another has whose functions it
@@ -28,6 +30,7 @@ def compiled(*, fastmath: bool | set[str] = False, inner: bool = False) -> Calla
         fastmath: let sums be taken in any order and NaN be nothing special, so that loops use vector instructions; or
             which of these liberties (numba's names).
         inner: only compiled functions call it: nothing is kept but in them.
+        worker: of the address of its parameters alone, for `core.team`; compiled when it is defined.
     """
 
     def compile_function(function: Callable[..., Any]) -> Any:
@@ -36,13 +39,17 @@ def compiled(*, fastmath: bool | set[str] = False, inner: bool = False) -> Calla
         options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
         if inner:
             return numba.njit(**options, **_INNER)(function)
+        compiler: Any = numba.njit
+        if worker:
+            kind, options = numba.types.void(numba.types.voidptr), options | {"nopython": True}
+            compiler = partial(numba.cfunc, kind)
         name = function.__qualname__
         function.__qualname__ = f"{name}-{_digest_of_callees(function)}"
         try:
-            return numba.njit(cache=True, **options)(function)
+            return compiler(cache=True, **options)(function)
         except RuntimeError as error:  # nowhere to write: neither beside the sources nor in the user's cache folder
             _log.warning("%s is compiled anew in every process (%s); set NUMBA_CACHE_DIR", name, error)
-            return numba.njit(**options)(function)
+            return compiler(**options)(function)
         finally:
             function.__qualname__ = name
 

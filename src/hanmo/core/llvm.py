@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils
 
-__all__ = ["external", "load", "loop", "prefetch_line", "shuffle", "splat"]
+__all__ = [
+    "constant", "data", "exp2", "external", "fma", "function", "load", "loop", "prefetch_line", "shuffle", "splat", "store",
+]  # fmt: skip
 
 _I64, _I32, _I8 = ir.IntType(64), ir.IntType(32), ir.IntType(8)
 
@@ -50,9 +53,54 @@ def external(module: Any, name: str, result: Any, arguments: Sequence[Any]) -> A
     return cgutils.get_or_insert_function(module, ir.FunctionType(result, arguments), name)
 
 
+def function(module: Any, name: str, arguments: Sequence[Any]) -> tuple[Any, Any | None]:
+    """The function of this name, and a builder of its body where that is still to be written. Not inlined: compiled once."""
+    one = cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), arguments), name)
+    if one.blocks:
+        return one, None
+    one.linkage = "internal"
+    one.attributes.add("noinline")
+    return one, ir.IRBuilder(one.append_basic_block())
+
+
+def data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
+    """Where the elements of an array begin."""
+    return context.make_array(kind)(context, builder, array).data
+
+
+def constant(kind: Any, value: float) -> Any:
+    """A vector of one number that is known."""
+    return ir.Constant(kind, [value] * kind.count)
+
+
 def load(builder: Any, pointer: Any, index: Any, kind: Any, align: int = 4) -> Any:
     """A vector from pointer[index] on."""
     return builder.load(builder.bitcast(builder.gep(pointer, [index]), kind.as_pointer()), align=align)
+
+
+def store(builder: Any, value: Any, pointer: Any, index: Any) -> None:
+    """A vector to pointer[index] and what follows."""
+    builder.store(value, builder.bitcast(builder.gep(pointer, [index]), value.type.as_pointer()), align=4)
+
+
+def fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """a b + c, vectors of float32; rounded once where the processor can."""
+    multiply_add = external(builder.module, f"llvm.fmuladd.v{a.type.count}f32", a.type, [a.type] * 3)
+    return builder.call(multiply_add, (a, b, c))
+
+
+def exp2(builder: Any, x: Any) -> Any:
+    """2**x for -126 <= x <= 126: its whole part goes into the exponent's bits, the rest through a Taylor series."""
+    kind, ints = x.type, ir.VectorType(_I32, x.type.count)
+    rounds = constant(kind, 1.5 * 2**23)  # what is added to it keeps no fraction, and stands in its last bits
+    shifted = builder.fadd(x, rounds)
+    r = builder.fsub(x, builder.fsub(shifted, rounds))  # |r| <= 1/2
+    powers = [math.log(2) ** i / math.factorial(i) for i in range(7)]
+    series = constant(kind, powers[6])
+    for power in reversed(powers[:6]):
+        series = fma(builder, series, r, constant(kind, power))
+    whole = builder.shl(builder.bitcast(shifted, ints), ir.Constant(ints, [23] * kind.count))
+    return builder.bitcast(builder.add(builder.bitcast(series, ints), whole), kind)
 
 
 def shuffle(builder: Any, a: Any, b: Any, lanes: Sequence[int]) -> Any:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from hanmo.core.atomics import atomic_add, atomic_load, yield_processor
 from hanmo.core.compiled import compiled, is_kept
-from hanmo.generation.lanes import atomic_add, atomic_load, multiply_bytes, multiply_float, yield_processor
+from hanmo.generation.lanes import multiply_bytes, multiply_float
 from hanmo.generation.layout import CHUNK, LINE, Plan, Room, Weights
 from hanmo.generation.pointwise import FASTMATH, activate, exp, norm, split
 

@@ -6,18 +6,17 @@ position), and uint8 weights on one position (dot products of bytes where the pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding as llvm
 import numba.extending
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 
-from hanmo.core.llvm import external, load, loop, prefetch_line, splat
+from hanmo.core.llvm import data, external, function, load, loop, prefetch_line, splat
 
-__all__ = ["atomic_add", "atomic_load", "multiply_bytes", "multiply_float", "yield_processor"]
+__all__ = ["multiply_bytes", "multiply_float"]
 
 # An intrinsic is called with other arguments than it is written with: to type checkers it is Any.
 intrinsic: Any = numba.extending.intrinsic
@@ -46,24 +45,13 @@ def _rows(builder: Any, low: Any, high: Any, block: int, emit: Callable[[Any, in
         loop(builder, start, stop, size, (), body)
 
 
-def _function(module: Any, name: str, arguments: Sequence[Any]) -> tuple[Any, bool]:
-    """The function of this name, and whether its body is still to be written. Not inlined: compiled once."""
-    function = cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), arguments), name)
-    new = not function.blocks
-    if new:
-        function.linkage = "internal"
-        function.attributes.add("noinline")
-    return function, new
-
-
 def _float_function(module: Any, lanes: int) -> Any:
     pointer = _F32.as_pointer()
     arguments = [pointer, pointer, pointer, pointer, _I64, _I64, _I64, _I64]
-    function, new = _function(module, f"hanmo_multiply_float_{lanes}", arguments)
-    if not new:
-        return function
-    builder = ir.IRBuilder(function.append_basic_block())
-    weights, bias, x, out, low, high, columns, add = function.args
+    multiply, builder = function(module, f"hanmo_multiply_float_{lanes}", arguments)
+    if builder is None:
+        return multiply
+    weights, bias, x, out, low, high, columns, add = multiply.args
     vector = ir.VectorType(_F32, lanes)
     fmuladd = external(module, f"llvm.fmuladd.v{lanes}f32", vector, [vector] * 3)
     adds = builder.icmp_signed("!=", add, _I64(0))
@@ -91,17 +79,16 @@ def _float_function(module: Any, lanes: int) -> Any:
 
     _rows(builder, low, high, 8, emit)
     builder.ret_void()
-    return function
+    return multiply
 
 
 def _byte_function(module: Any) -> Any:
     bytes_, floats = _I8.as_pointer(), _F32.as_pointer()
     arguments = [bytes_, floats, floats, bytes_, bytes_, floats, floats, floats, _I64, _I64, _I64, _I64]
-    function, new = _function(module, "hanmo_multiply_bytes", arguments)
-    if not new:
-        return function
-    builder = ir.IRBuilder(function.append_basic_block())
-    weights, scale, bias, coarse, fine, x, factors, out, low, high, columns, add = function.args
+    multiply, builder = function(module, "hanmo_multiply_bytes", arguments)
+    if builder is None:
+        return multiply
+    weights, scale, bias, coarse, fine, x, factors, out, low, high, columns, add = multiply.args
     adds = builder.icmp_signed("!=", add, _I64(0))
     unit, sum_coarse, sum_fine = (builder.load(builder.gep(factors, [_I64(i)])) for i in range(3))
 
@@ -164,12 +151,7 @@ def _byte_function(module: Any) -> Any:
 
     _rows(builder, low, high, 4, emit_dot if _DOT_BITS else emit_float)
     builder.ret_void()
-    return function
-
-
-def _data(context: Any, builder: Any, kind: Any, array: Any, pointer: Any = None) -> Any:
-    data = context.make_array(kind)(context, builder, array).data
-    return builder.bitcast(data, pointer) if pointer is not None else data
+    return multiply
 
 
 @intrinsic
@@ -184,7 +166,8 @@ def multiply_float(
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         floats = _F32.as_pointer()
-        pointers = [_data(context, builder, signature.args[i], arguments[i], floats) for i in range(4)]
+        places = [data(context, builder, signature.args[i], arguments[i]) for i in range(4)]
+        pointers = [builder.bitcast(place, floats) for place in places]
         numbers = [*arguments[4:7], arguments[8]]
         with builder.if_else(builder.icmp_signed("==", arguments[7], _I64(8))) as (eight, sixteen):
             with eight:
@@ -210,41 +193,9 @@ def multiply_bytes(
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         bytes_, floats = _I8.as_pointer(), _F32.as_pointer()
         kinds = [bytes_, floats, floats, bytes_, bytes_, floats, floats, floats]
-        pointers = [_data(context, builder, signature.args[i], arguments[i], kind) for i, kind in enumerate(kinds)]
+        places = [data(context, builder, signature.args[i], arguments[i]) for i in range(8)]
+        pointers = [builder.bitcast(place, kind) for place, kind in zip(places, kinds, strict=True)]
         builder.call(_byte_function(builder.module), [*pointers, *arguments[8:]])
         return context.get_dummy_value()
 
     return types.void(w, scale, bias, coarse, fine, x, factors, out, *[types.int64] * 4), build
-
-
-@intrinsic
-def atomic_add(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
-    """Add to array[index] (int64) in one step; returns what was there."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        place = builder.gep(_data(context, builder, signature.args[0], arguments[0]), [arguments[1]])
-        return builder.atomic_rmw("add", place, arguments[2], "seq_cst")
-
-    return types.int64(array, types.int64, types.int64), build
-
-
-@intrinsic
-def atomic_load(typing_context: Any, array: Any, index: Any) -> Any:
-    """array[index] (int64) as the other threads left it."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        place = builder.gep(_data(context, builder, signature.args[0], arguments[0]), [arguments[1]])
-        return builder.load_atomic(place, "seq_cst", 8)
-
-    return types.int64(array, types.int64), build
-
-
-@intrinsic
-def yield_processor(typing_context: Any) -> Any:
-    """Let another thread run (POSIX)."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.call(external(builder.module, "sched_yield", _I32, []), [])
-        return context.get_dummy_value()
-
-    return types.void(), build

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
+from hanmo.nn.attention_cpu import attention_cpu, fits_cpu
 from hanmo.nn.context import Context
 from hanmo.nn.dropout import dropped
 from hanmo.nn.linear import Linear
@@ -21,7 +22,7 @@ from hanmo.nn.norms import RMSNorm
 from hanmo.nn.positions import rotate
 from hanmo.nn.sparse import SparsePattern, attention_blocks
 
-__all__ = ["CrossAttention", "SelfAttention", "attention_plain", "attention_sdpa"]
+__all__ = ["CrossAttention", "SelfAttention", "attention", "attention_plain", "attention_sdpa"]
 
 
 def attention_plain(
@@ -100,6 +101,22 @@ def attention_sdpa(
     )
 
 
+def attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    mask: Tensor | None = None,
+    causal: bool = False,
+    scale: float | None = None,
+    dropout: float = 0.0,
+) -> Tensor:
+    """The same function as `attention_plain`, by the fastest form that there is for these arguments."""
+    if fits_cpu(q, k, v, mask):
+        return attention_cpu(q, k, v, mask=mask, causal=causal, scale=scale, dropout=dropout)
+    return attention_sdpa(q, k, v, mask=mask, causal=causal, scale=scale, dropout=dropout)
+
+
 class SelfAttention(nn.Module):
     """Multi-head attention over the input itself; queries, keys and values are one matrix product."""
 
@@ -168,12 +185,12 @@ class SelfAttention(nn.Module):
     def _mix(self, q: Tensor, k: Tensor, v: Tensor, context: Context) -> Tensor:
         dropout = self.dropout if self.training else 0.0
         if self.pattern is None:
-            return attention_sdpa(q, k, v, mask=context.mask, causal=context.causal, scale=self.scale, dropout=dropout)
+            return attention(q, k, v, mask=context.mask, causal=context.causal, scale=self.scale, dropout=dropout)
         assert context.layout is not None, "a sparse layer needs to know what stands where"
         if self.pattern.worth_blocks(q.shape[2], k.shape[2], context.layout):
             return attention_blocks(q, k, v, self.pattern, context.layout, scale=self.scale, dropout=dropout)
         mask = self.pattern.mask(q.shape[2], k.shape[2], context.layout, q.device)
-        return attention_sdpa(q, k, v, mask=mask, scale=self.scale, dropout=dropout)
+        return attention(q, k, v, mask=mask, scale=self.scale, dropout=dropout)
 
 
 class CrossAttention(nn.Module):
@@ -216,7 +233,7 @@ class CrossAttention(nn.Module):
         if n > 1:  # queries that look at the same keys, and not at each other, may as well be one row
             q = q.unflatten(0, (-1, n)).transpose(1, 2).flatten(2, 3)  # (B / n, H, n T, K)
         dropout = self.dropout if self.training else 0.0
-        y = attention_sdpa(q, k, v, mask=context.source_mask, scale=self.scale, dropout=dropout)
+        y = attention(q, k, v, mask=context.source_mask, scale=self.scale, dropout=dropout)
         if n > 1:
             y = y.unflatten(2, (n, length)).transpose(1, 2).flatten(0, 1)
         return self.out(y.transpose(1, 2).flatten(-2))

@@ -14,9 +14,8 @@ import llvmlite.binding as llvm
 import numba.extending
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 
-from hanmo.core.llvm import external, load, loop, prefetch_line, shuffle, splat
+from hanmo.core.llvm import constant, data, external, fma, function, load, loop, prefetch_line, shuffle, splat, store
 from hanmo.vectors.learning import LINE
 
 __all__ = ["GROUP", "LANES", "gather_mean", "measure", "prefetch_row", "scatter_change", "update"]
@@ -37,25 +36,8 @@ _LINE = ir.VectorType(_F32, _WIDTH)
 _SUMS = ir.VectorType(_F32, GROUP)
 
 
-def _constant(kind: Any, value: float) -> Any:
-    return ir.Constant(kind, [value] * kind.count)
-
-
-def _pointer(builder: Any, floats: Any, index: Any, kind: Any) -> Any:
-    return builder.bitcast(builder.gep(floats, [index]), kind.as_pointer())
-
-
 def _load(builder: Any, floats: Any, index: Any, kind: Any = _LINE) -> Any:
     return load(builder, floats, index, kind)
-
-
-def _store(builder: Any, value: Any, floats: Any, index: Any) -> None:
-    builder.store(value, _pointer(builder, floats, index, value.type), align=4)
-
-
-def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    multiply_add = external(builder.module, f"llvm.fmuladd.v{a.type.count}f32", a.type, [a.type] * 3)
-    return builder.call(multiply_add, (a, b, c))
 
 
 def _row(builder: Any, matrix: Any, numbers: Any, index: Any, dim: Any) -> Any:
@@ -84,62 +66,52 @@ def _sigmoid(builder: Any, z: Any) -> Any:
         external(builder.module, f"llvm.{name}.v{kind.count}f32", kind, [kind, kind]) for name in ("minnum", "maxnum")
     )
     floor = external(builder.module, f"llvm.floor.v{kind.count}f32", kind, [kind])
-    x = builder.call(maximum, (builder.fsub(_constant(kind, 0.0), z), _constant(kind, -80.0)))
-    x = builder.call(minimum, (x, _constant(kind, 80.0)))
-    n = builder.call(floor, (_fma(builder, x, _constant(kind, 1.4426950408889634), _constant(kind, 0.5)),))
-    r = _fma(builder, n, _constant(kind, -0.693359375), x)  # ln(2) in two parts, so that the first product is exact
-    r = _fma(builder, n, _constant(kind, 2.12194440e-4), r)
-    series = _constant(kind, 1 / 720)
+    x = builder.call(maximum, (builder.fsub(constant(kind, 0.0), z), constant(kind, -80.0)))
+    x = builder.call(minimum, (x, constant(kind, 80.0)))
+    n = builder.call(floor, (fma(builder, x, constant(kind, 1.4426950408889634), constant(kind, 0.5)),))
+    r = fma(builder, n, constant(kind, -0.693359375), x)  # ln(2) in two parts, so that the first product is exact
+    r = fma(builder, n, constant(kind, 2.12194440e-4), r)
+    series = constant(kind, 1 / 720)
     for coefficient in (1 / 120, 1 / 24, 1 / 6, 1 / 2, 1.0, 1.0):
-        series = _fma(builder, series, r, _constant(kind, coefficient))
+        series = fma(builder, series, r, constant(kind, coefficient))
     bits = builder.add(builder.fptosi(n, ints), ir.Constant(ints, [127] * kind.count))
     power = builder.bitcast(builder.shl(bits, ir.Constant(ints, [23] * kind.count)), kind)
-    return builder.fdiv(_constant(kind, 1.0), _fma(builder, series, power, _constant(kind, 1.0)))
-
-
-def _function(module: Any, name: str, arguments: Sequence[Any]) -> tuple[Any, Any | None]:
-    """The function of this name, and a builder of its body where that is still to be written."""
-    function = cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), arguments), name)
-    if function.blocks:
-        return function, None
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    return function, ir.IRBuilder(function.append_basic_block())
+    return builder.fdiv(constant(kind, 1.0), fma(builder, series, power, constant(kind, 1.0)))
 
 
 def _measure_function(module: Any, n: int) -> Any:
     arguments = [_FLOATS, _INTS, _I64, _FLOATS, _INTS, _FLOATS, _FLOATS, _FLOATS, _I64]
-    function, builder = _function(module, f"hanmo_measure_{n}", arguments)
+    one, builder = function(module, f"hanmo_measure_{n}", arguments)
     if builder is None:
-        return function
-    x, inputs, n_inputs, y, outputs, labels, rates, errors, dim = function.args
+        return one
+    x, inputs, n_inputs, y, outputs, labels, rates, errors, dim = one.args
     rows = [_row(builder, y, outputs, _I64(k), dim) for k in range(n)]
-    zero = _constant(_LINE, 0.0)
+    zero = constant(_LINE, 0.0)
 
     def one_input(c: Any, _: list[Any]) -> list[Any]:
         row = _row(builder, x, inputs, c, dim)
 
         def add(d: Any, sums: list[Any]) -> list[Any]:
             line = _load(builder, row, d)
-            return [_fma(builder, line, _load(builder, own, d), old) for own, old in zip(rows, sums, strict=True)]
+            return [fma(builder, line, _load(builder, own, d), old) for own, old in zip(rows, sums, strict=True)]
 
         sums = loop(builder, _I64(0), dim, _WIDTH, [zero] * n, add)
         z = _sums(builder, sums + [zero] * (GROUP - n))
         error = builder.fsub(_load(builder, labels, _I64(0), _SUMS), _sigmoid(builder, z))
         error = builder.fmul(error, _load(builder, rates, _I64(0), _SUMS))
-        _store(builder, error, errors, builder.mul(c, _I64(GROUP)))
+        store(builder, error, errors, builder.mul(c, _I64(GROUP)))
         return []
 
     loop(builder, _I64(0), n_inputs, 1, [], one_input)
     builder.ret_void()
-    return function
+    return one
 
 
 def _update_function(module: Any, n: int) -> Any:
-    function, builder = _function(module, f"hanmo_update_{n}", [_FLOATS, _INTS, _I64, _FLOATS, _INTS, _FLOATS, _I64])
+    one, builder = function(module, f"hanmo_update_{n}", [_FLOATS, _INTS, _I64, _FLOATS, _INTS, _FLOATS, _I64])
     if builder is None:
-        return function
-    x, inputs, n_inputs, y, outputs, errors, dim = function.args
+        return one
+    x, inputs, n_inputs, y, outputs, errors, dim = one.args
     rows = [_row(builder, y, outputs, _I64(k), dim) for k in range(n)]
 
     def one_line(d: Any, _: list[Any]) -> list[Any]:
@@ -153,24 +125,20 @@ def _update_function(module: Any, n: int) -> Any:
             for k, (own, change) in enumerate(zip(before, changes, strict=True)):
                 error = builder.load(builder.gep(errors, [builder.add(first, _I64(k))]))
                 error = splat(builder, error, _WIDTH)
-                new = _fma(builder, error, own, new)
-                changed.append(_fma(builder, error, line, change))
-            _store(builder, new, row, d)
+                new = fma(builder, error, own, new)
+                changed.append(fma(builder, error, line, change))
+            store(builder, new, row, d)
             return changed
 
-        changes = loop(builder, _I64(0), n_inputs, 1, [_constant(_LINE, 0.0)] * n, one_input)
+        changes = loop(builder, _I64(0), n_inputs, 1, [constant(_LINE, 0.0)] * n, one_input)
         for row, change in zip(rows, changes, strict=True):
             # read again: the same row may stand twice among the outputs
-            _store(builder, builder.fadd(_load(builder, row, d), change), row, d)
+            store(builder, builder.fadd(_load(builder, row, d), change), row, d)
         return []
 
     loop(builder, _I64(0), dim, _WIDTH, [], one_line)
     builder.ret_void()
-    return function
-
-
-def _data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
-    return context.make_array(kind)(context, builder, array).data
+    return one
 
 
 def _group(context: Any, builder: Any, kind: Any, errors: Any, first: Any) -> Any:
@@ -206,10 +174,10 @@ def measure(
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
         dim = builder.extract_value(context.make_array(kinds[0])(context, builder, arguments[0]).shape, 1)
-        x_, inputs_, y_ = (_data(context, builder, kinds[i], arguments[i]) for i in (0, 1, 3))
+        x_, inputs_, y_ = (data(context, builder, kinds[i], arguments[i]) for i in (0, 1, 3))
         first_ = arguments[5]
         outputs_, labels_, rates_ = (
-            builder.gep(_data(context, builder, kinds[i], arguments[i]), [first_]) for i in (4, 7, 8)
+            builder.gep(data(context, builder, kinds[i], arguments[i]), [first_]) for i in (4, 7, 8)
         )
         errors_ = _group(context, builder, kinds[9], arguments[9], first_)
         places = [x_, inputs_, arguments[2], y_, outputs_, labels_, rates_, errors_, dim]
@@ -232,7 +200,7 @@ def update(
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
         dim = builder.extract_value(context.make_array(kinds[0])(context, builder, arguments[0]).shape, 1)
-        x_, inputs_, y_, outputs_ = (_data(context, builder, kinds[i], arguments[i]) for i in (0, 1, 3, 4))
+        x_, inputs_, y_, outputs_ = (data(context, builder, kinds[i], arguments[i]) for i in (0, 1, 3, 4))
         outputs_ = builder.gep(outputs_, [arguments[5]])
         errors_ = _group(context, builder, kinds[7], arguments[7], arguments[5])
         places = [x_, inputs_, arguments[2], y_, outputs_, errors_, dim]
@@ -249,7 +217,7 @@ def gather_mean(typing_context: Any, x: Any, rows: Any, n: Any, mean: Any) -> An
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
         dim = builder.extract_value(context.make_array(kinds[0])(context, builder, arguments[0]).shape, 1)
-        matrix, numbers, out = (_data(context, builder, kinds[i], arguments[i]) for i in (0, 1, 3))
+        matrix, numbers, out = (data(context, builder, kinds[i], arguments[i]) for i in (0, 1, 3))
         share = builder.fdiv(_F32(1.0), builder.sitofp(arguments[2], _F32))
         share = splat(builder, share, _WIDTH)
 
@@ -257,10 +225,10 @@ def gather_mean(typing_context: Any, x: Any, rows: Any, n: Any, mean: Any) -> An
             def add(c: Any, total: list[Any]) -> list[Any]:
                 return [builder.fadd(total[0], _load(builder, _row(builder, matrix, numbers, c, dim), d))]
 
-            (total,) = loop(builder, _I64(0), arguments[2], 1, [_constant(_LINE, 0.0)], add)
+            (total,) = loop(builder, _I64(0), arguments[2], 1, [constant(_LINE, 0.0)], add)
             total = builder.fmul(total, share)
-            _store(builder, total, out, d)
-            _store(builder, total, out, builder.add(dim, d))
+            store(builder, total, out, d)
+            store(builder, total, out, builder.add(dim, d))
             return []
 
         loop(builder, _I64(0), dim, _WIDTH, [], one_line)
@@ -276,14 +244,14 @@ def scatter_change(typing_context: Any, x: Any, rows: Any, n: Any, mean: Any) ->
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
         dim = builder.extract_value(context.make_array(kinds[0])(context, builder, arguments[0]).shape, 1)
-        matrix, numbers, changed = (_data(context, builder, kinds[i], arguments[i]) for i in (0, 1, 3))
+        matrix, numbers, changed = (data(context, builder, kinds[i], arguments[i]) for i in (0, 1, 3))
 
         def one_line(d: Any, _: list[Any]) -> list[Any]:
             change = builder.fsub(_load(builder, changed, d), _load(builder, changed, builder.add(dim, d)))
 
             def add(c: Any, _: list[Any]) -> list[Any]:
                 row = _row(builder, matrix, numbers, c, dim)
-                _store(builder, builder.fadd(_load(builder, row, d), change), row, d)
+                store(builder, builder.fadd(_load(builder, row, d), change), row, d)
                 return []
 
             loop(builder, _I64(0), arguments[2], 1, [], add)
