@@ -5,7 +5,8 @@
 A BERT of 6 layers, width 384, with random weights, over texts whose lengths are those of short messages (mean 29
 tokens, 90 % below 54, longest 126). Text in, label and probability out, on both sides; all contestants run in this
 process, one after the other in each round, in an order that turns. Figures of the project: at least 2 x in fp32 with
-probabilities within 1e-5, at least 5 x where the processor computes in bfloat16, within 1e-2; equal labels in both.
+probabilities within 1e-5, at least 5 x in fewer bits (bfloat16 where the processor computes in it, else int8), within 1e-2;
+equal labels in both.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from machine_line import machine_line, spread
 from hanmo.core.devices import choose_compute
 from hanmo.models.bert import BertConfig, bert
 from hanmo.models.directory import read_model, write_model
+from hanmo.models.int8 import use_int8
 from hanmo.tasks.forward import forward_by_length
 from hanmo.tokenizers.tokenizer import Tokenizer
 
@@ -63,11 +65,13 @@ def make_texts(n: int) -> list[str]:
 
 
 def ours(
-    folder: Path, *, autocast: torch.dtype | None = None, compiled: bool = False
+    folder: Path, *, autocast: torch.dtype | None = None, compiled: bool = False, int8: bool = False
 ) -> Callable[[list[str]], Answers]:
     """Texts to labels and probabilities."""
     model, tokenizer = read_model(folder), Tokenizer.load(folder)
     labels, pad_id = model.config.labels, tokenizer.pad_id or 0
+    if int8:
+        use_int8(model, where=folder)
     precision = choose_compute(torch.device("cpu")).matmul_precision
     run: Any = torch.compile(model, dynamic=True) if compiled else model
 
@@ -117,6 +121,7 @@ def main() -> None:
             f"{lengths[int(0.9 * len(lengths))]}, longest {lengths[-1]}"
         )
         contestants = {"transformers fp32": rival(folder), "hanmo fp32": ours(folder)}
+        contestants["hanmo int8"] = ours(folder, int8=True)
         if compute.compile:
             contestants["hanmo fp32 compiled"] = ours(folder, compiled=True)
         if compute.autocast is not None:

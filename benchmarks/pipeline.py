@@ -86,20 +86,24 @@ def main() -> None:
         )
         theirs: Any = transformers.pipeline("text-classification", model=str(folder), batch_size=32, device="cpu")
         ours = hanmo.pipeline("text-classification", folder)
-        seconds: dict[str, list[float]] = {"transformers": [], "hanmo": []}
-        answers = {"transformers": theirs(texts), "hanmo": ours(texts)}
+        eighth = hanmo.pipeline("text-classification", folder, dtype="int8")
+        contestants = {"transformers": theirs, "hanmo": ours, "hanmo int8": eighth}
+        seconds: dict[str, list[float]] = {name: [] for name in contestants}
+        answers = {name: pipe(texts) for name, pipe in contestants.items()}
         for turn in range(options.repeats):
-            for name, pipe in sorted({"transformers": theirs, "hanmo": ours}.items(), reverse=bool(turn % 2)):
+            for name, pipe in sorted(contestants.items(), reverse=bool(turn % 2)):
                 start = time.perf_counter()
                 pipe(texts)
                 seconds[name].append(time.perf_counter() - start)
-    pairs = list(zip(answers["hanmo"], answers["transformers"], strict=True))
-    same = sum(one["label"] == two["label"] for one, two in pairs)
-    error = max(abs(one["score"] - two["score"]) for one, two in pairs)
     for name, times in seconds.items():
+        pairs = list(zip(answers[name], answers["transformers"], strict=True))
+        same = sum(one["label"] == two["label"] for one, two in pairs)
+        error = max(abs(one["score"] - two["score"]) for one, two in pairs)
         ratio = statistics.median(seconds["transformers"]) / statistics.median(times)
-        print(f"{name:14s} {spread([len(texts) / one for one in times])} texts/s, {ratio:.2f} x")
-    print(f"labels equal {same} of {len(texts)}, probabilities within {error:.1e}")
+        print(
+            f"{name:14s} {spread([len(texts) / one for one in times])} texts/s, {ratio:.2f} x; "
+            f"labels equal {same} of {len(texts)}, probabilities within {error:.1e}"
+        )
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def test_results_and_gradients_are_those_of_the_plain_form(shape, masked: bool) 
         mask = (
             torch.rand(inputs[0].shape[0], 1, 1, inputs[1].shape[2], generator=torch.Generator().manual_seed(1)) > 0.3
         )
-    assert fits_cpu(*inputs, mask)
+    assert fits_cpu(*inputs, mask, 0.0)
     out = attention_cpu.attention_cpu(*inputs, mask=mask, causal=causal, scale=0.2)
     upstream = torch.randn(out.shape, generator=torch.Generator().manual_seed(2))
     gradients = torch.autograd.grad(out, inputs, upstream)
@@ -182,7 +182,7 @@ def test_threads_change_no_bit(openmp: bool, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_does_not_fit_goes_to_torch() -> None:
     fitting = make(1, 2, 2, 8, 8, 16)
-    assert fits_cpu(*fitting, None)
+    assert fits_cpu(*fitting, None, 0.1)
     for inputs, mask in (
         (make(1, 2, 2, 8, 8, 24), None),  # no whole registers
         (make(1, 2, 2, 1, 8, 16), None),  # a single query
@@ -190,18 +190,37 @@ def test_what_does_not_fit_goes_to_torch() -> None:
         (fitting, torch.ones(1, 2, 8, 8, dtype=torch.bool)),  # queries that see different keys
         (fitting, torch.zeros(1, 1, 1, 8)),  # added to the scores
     ):
-        assert not fits_cpu(*inputs, mask)
+        assert not fits_cpu(*inputs, mask, 0.0)
         torch.testing.assert_close(attention.attention(*inputs, mask=mask), attention_sdpa(*inputs, mask=mask))
     with torch.no_grad():
-        assert not fits_cpu(*fitting, None)  # too little to do
-        assert fits_cpu(*make(2, 4, 4, 128, 128, 16), None)
+        assert not fits_cpu(*fitting, None, 0.1)  # too little to do
+        assert fits_cpu(*make(2, 4, 4, 128, 128, 16), None, 0.0)
 
 
 def test_the_gradient_has_none() -> None:
     inputs = make(1, 1, 1, 4, 4, 16)
     first = torch.autograd.grad(attention_cpu.attention_cpu(*inputs).square().sum(), inputs, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
+    with pytest.raises(RuntimeError, match="attend_gradient"):
         first[0].sum().backward()
+
+
+def test_it_is_an_operator_of_torch() -> None:
+    q, k, v = (x.detach().transpose(1, 2).requires_grad_() for x in make(2, 4, 2, 9, 9, 16))
+    seen = torch.rand(2, 9) > 0.2
+    torch.library.opcheck(torch.ops.hanmo.attend.default, (q, k, v, seen, 0.2, True, 0, 0, 0.0, True))
+
+
+@pytest.mark.slow
+def test_in_a_compiled_graph() -> None:
+    heads = torch.randn(2, 40, 12, 16, requires_grad=True)
+
+    def loss(form) -> Tensor:
+        q, k, v = (x.transpose(1, 2) for x in heads.split((4, 4, 4), dim=2))
+        return form(q, k, v, causal=True).pow(2).sum()
+
+    compiled = torch.compile(lambda: loss(attention.attention), fullgraph=True)
+    (found,), (right,) = (torch.autograd.grad(one, heads) for one in (compiled(), loss(attention_plain)))
+    torch.testing.assert_close(found, right, atol=1e-4, rtol=1e-5)
 
 
 def test_registers_of_other_processors(tmp_path: Path) -> None:

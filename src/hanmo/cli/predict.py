@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_library
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,7 @@ def predict(
     applying: Annotated[bool, Parameter(negative=())] = False,
     labels: str | None = None,
     template: str | None = None,
+    int8: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Ask a trained model: the class of a text, and what other tasks tell.
@@ -62,6 +64,8 @@ def predict(
         Labels to choose from, between commas (zero-shot tasks).
     template:
         A sentence with {} for the label, such as "This example is {}." (zero-shot tasks).
+    int8:
+        Compute large products in 8 bits, about twice as fast on many processors; answers differ by a percent or two.
     json:
         Print JSON.
     """
@@ -72,6 +76,7 @@ def predict(
     if (file is None) != (out is None):
         raise ConfigError("--file and --out belong together", remedy="Give both, or neither and a text.")
     options: dict[str, Any] = {} if top_k is None else {"top_k": top_k}
+    pipe = partial(pipeline, dtype="int8" if int8 else "float32")
     if pooled:
         options["pooled"] = True
     options |= {"applying": True} if applying else {}
@@ -82,7 +87,8 @@ def predict(
             raise ConfigError("a text and --file were both given", remedy="Give one of them.")
         from hanmo.tasks.predict_file import predict_file
 
-        n = predict_file(pipeline(task, model), file, out, made_by=_digest(model), **options)
+        made_by = f"{_digest(model)} int8" if int8 else _digest(model)
+        n = predict_file(pipe(task, model), file, out, made_by=made_by, **options)
         print(f"{n:,} texts answered in {out}")
         return 0
     content = read_text_argument(text, None).strip()
@@ -95,7 +101,7 @@ def predict(
         if task != "grading":
             raise ConfigError(f"{task} reads no --question", remedy="Leave it out; a question is its text.")
         asked["question"] = question
-    found = pipeline(task, model)(asked, **options)
+    found = pipe(task, model)(asked, **options)
     if json:
         print(json_library.dumps(found, ensure_ascii=False))
         return 0

@@ -112,7 +112,7 @@ def attention(
     dropout: float = 0.0,
 ) -> Tensor:
     """The same function as `attention_plain`, by the fastest form that there is for these arguments."""
-    if fits_cpu(q, k, v, mask):
+    if fits_cpu(q, k, v, mask, dropout):
         return attention_cpu(q, k, v, mask=mask, causal=causal, scale=scale, dropout=dropout)
     return attention_sdpa(q, k, v, mask=mask, causal=causal, scale=scale, dropout=dropout)
 

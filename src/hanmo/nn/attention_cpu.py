@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 __all__ = ["attention_cpu", "fits_cpu"]
 
@@ -17,10 +16,12 @@ _FEW_SCORES = 1 << 17
 """Below, torch's kernel takes less than a millisecond: not worth the second in which a process loads compiled functions."""
 
 
-def fits_cpu(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> bool:
-    """Whether `attention_cpu` computes this: float32, whole registers, and a mask over keys alone."""
-    if q.device.type != "cpu" or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+def fits_cpu(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float) -> bool:
+    """Whether `attention_cpu` computes this: float32, whole registers, a mask over keys alone."""
+    if q.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return False
+    if dropout and torch.compiler.is_compiling():
+        return False  # a graph cannot hold the numbers that are drawn
     if q.dtype != torch.float32 or k.dtype != torch.float32 or v.dtype != torch.float32:
         return False
     if not _learns(q, k, v) and q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2] < _FEW_SCORES:
@@ -56,33 +57,63 @@ def attention_cpu(
     scale = 1 / math.sqrt(q.shape[3]) if scale is None else scale
     seen = None if mask is None else mask[:, 0, 0].expand(q.shape[0], -1)
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
-    out = _Attention.apply(q, k, v, seen, scale, causal, (first, second, dropout))
-    return out.transpose(1, 2)  # pyright: ignore[reportOptionalMemberAccess]
+    out, _ = _attend(q, k, v, seen, scale, causal, first, second, dropout, _learns(q, k, v))
+    return out.transpose(1, 2)
 
 
-class _Attention(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, scale: float, causal: bool,
-        draw: tuple[int, int, float],
-    ) -> Tensor:  # fmt: skip
-        from hanmo.nn.attention_kernels import attend
+# Operators of torch's own kind, so that `torch.compile` takes them into its graphs without looking inside.
 
-        q, k, v = (x if x.stride(3) == 1 else x.contiguous() for x in (q, k, v))
-        if k.stride() != v.stride():
-            k, v = k.contiguous(), v.contiguous()
-        learns = any(ctx.needs_input_grad)
-        out, stats = attend(q, k, v, seen, scale=scale, causal=causal, draw=draw, keep=learns)
-        if learns:
-            ctx.save_for_backward(q, k, v, seen, out, stats)
-            ctx.settings = {"scale": scale, "causal": causal, "draw": draw}
-        return out
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        from hanmo.nn.attention_kernels import learn
+@torch.library.custom_op("hanmo::attend", mutates_args=(), device_types="cpu")
+def _attend(
+    q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, scale: float, causal: bool, first: int, second: int,
+    dropout: float, learns: bool,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    from hanmo.nn.attention_kernels import attend
 
-        q, k, v, seen, out, stats = ctx.saved_tensors
-        d_out = gradients[0].contiguous()
-        return *learn(q, k, v, seen, out, stats, d_out, **ctx.settings), None, None, None, None
+    q, k, v = _laid_out(q, k, v)
+    out, stats = attend(q, k, v, seen, scale=scale, causal=causal, draw=(first, second, dropout), keep=learns)
+    return out, torch.empty(0) if stats is None else stats
+
+
+@torch.library.custom_op("hanmo::attend_gradient", mutates_args=(), device_types="cpu")
+def _attend_gradient(
+    q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, out: Tensor, stats: Tensor, d_out: Tensor, scale: float,
+    causal: bool, first: int, second: int, dropout: float,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    from hanmo.nn.attention_kernels import learn
+
+    q, k, v = _laid_out(q, k, v)
+    draw = (first, second, dropout)
+    return learn(q, k, v, seen, out, stats, d_out.contiguous(), scale=scale, causal=causal, draw=draw)
+
+
+def _laid_out(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """With the numbers of a head beside each other, keys and values alike."""
+    q, k, v = (x if x.stride(3) == 1 else x.contiguous() for x in (q, k, v))
+    return (q, k, v) if k.stride() == v.stride() else (q, k.contiguous(), v.contiguous())
+
+
+@_attend.register_fake
+def _(q: Tensor, k: Tensor, v: Tensor, seen: Any, scale: Any, causal: Any, first: Any, second: Any, dropout: Any,
+      learns: bool) -> tuple[Tensor, Tensor]:  # fmt: skip
+    n = q.shape[0] * q.shape[1] * q.shape[2]
+    return q.new_empty(q.shape), q.new_empty((n, 2) if learns else (0,))
+
+
+@_attend_gradient.register_fake
+def _(q: Tensor, k: Tensor, v: Tensor, *others: Any) -> tuple[Tensor, Tensor, Tensor]:
+    return q.new_empty(q.shape), k.new_empty(k.shape), v.new_empty(v.shape)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    q, k, v, seen, *settings, _ = inputs
+    ctx.save_for_backward(q, k, v, seen, *output)
+    ctx.settings = settings
+
+
+def _learn(ctx: Any, d_out: Tensor, _: Any) -> Any:
+    return *_attend_gradient(*ctx.saved_tensors, d_out, *ctx.settings), *[None] * 7
+
+
+_attend.register_autograd(_learn, setup_context=_keep)
