@@ -108,20 +108,12 @@ def _examples(record: TaskRecord, say: Writer) -> Html:
     data = record.data
     if not data.examples:
         return nothing(say)
-    sizes = [(say(f"split_{name}"), say.integer(n)) for name, n in data.examples.items() if n]
-    parts: list[Html | None] = [facts(sizes)]
-    if record.kind not in _NUMBERS and data.labels:
-        parts.append(facts([(say("labels"), ", ".join(data.labels))]))
-    if data.notes:
-        parts.append(
-            facts(
-                [
-                    (say(f"note_{key}") if say.known(f"note_{key}") else key, say.integer(n))
-                    for key, n in data.notes.items()
-                ]
-            )
-        )
-    return join(parts)
+    known = [(say(f"split_{name}"), say.integer(n)) for name, n in data.examples.items() if n]
+    if record.kind not in _NUMBERS and len(data.labels) > 1:  # one alone says nothing: an answer, in questions
+        known.append((say("labels"), ", ".join(data.labels)))
+    for key, n in data.notes.items():
+        known.append((say(f"note_{key}") if say.known(f"note_{key}") else key, say.integer(n)))
+    return join([facts(known)])
 
 
 def _results(record: TaskRecord, say: Writer) -> Html:
