@@ -6,13 +6,23 @@ Shapes: B batch, T positions, C labels. A forbidden score is below `never`.
 from __future__ import annotations
 
 import math
+from functools import cache
+from typing import Any
 
 import numpy as np
+from numba import carray
+from torch import Tensor
+from torch.nn import functional as F
 
+from hanmo.core.addresses import pointer_to
+from hanmo.core.atomics import atomic_add
 from hanmo.core.compiled import compiled
+from hanmo.core.team import run_team
 
 __all__ = ["best_paths", "path_sums"]
 
+_LANES = 8
+"""fp64 numbers of a register, at most."""
 _TINY = 1e-290
 """A share of the paths that is smaller may have lost digits."""
 
@@ -149,20 +159,76 @@ def path_sums(
     return True
 
 
-@compiled()
+@compiled(inner=True)
+def _best_path(
+    emissions: np.ndarray, transitions: np.ndarray, start: np.ndarray, end: np.ndarray, path: np.ndarray,
+    before: np.ndarray, best: np.ndarray, new: np.ndarray, which: np.ndarray,
+) -> Any:  # fmt: skip
+    """Of one row; `transitions` and the last three are padded to whole registers. Returns its score."""
+    n, n_labels = emissions.shape
+    width = new.size
+    for j in range(n_labels):
+        best[j] = start[j] + emissions[0, j]
+    for t in range(1, n):
+        for j in range(width):
+            new[j] = best[0] + transitions[0, j]
+            which[j] = 0
+        for i in range(1, n_labels):
+            one, here = best[i], transitions[i]
+            for j in range(width):  # labels as floats: lanes of one width, and no branch
+                value = one + here[j]
+                greater = value > new[j]
+                new[j] = value if greater else new[j]
+                which[j] = i if greater else which[j]
+        for j in range(n_labels):
+            best[j] = new[j] + emissions[t, j]
+            before[t, j] = np.int32(which[j])
+    label = 0
+    for j in range(n_labels):
+        best[j] += end[j]
+        if best[j] > best[label]:
+            label = j
+    score = best[label]
+    for t in range(n - 1, 0, -1):
+        path[t] = label
+        label = before[t, label]
+    path[0] = label
+    return score
+
+
+def _some_best_paths(address: Any) -> None:
+    p = carray(address, (12,), np.int64)
+    n_rows, n_steps, n_labels, width = p[8], p[9], p[10], p[11]
+    emissions = carray(pointer_to(p[1]), (n_rows, n_steps, n_labels), np.float64)
+    transitions = carray(pointer_to(p[2]), (n_labels, width), np.float64)
+    start, end = carray(pointer_to(p[3]), n_labels, np.float64), carray(pointer_to(p[4]), n_labels, np.float64)
+    lengths, paths = carray(pointer_to(p[5]), n_rows, np.int64), carray(pointer_to(p[6]), (n_rows, n_steps), np.int64)
+    scores = carray(pointer_to(p[7]), n_rows, np.float64)
+    before, room = np.empty((n_steps, n_labels), np.int32), np.zeros((3, width))
+    while True:
+        b = atomic_add(p, 0, 1)
+        if b >= n_rows:
+            break
+        n = lengths[b]
+        scores[b] = 0.0
+        if n > 0:
+            scores[b] = _best_path(
+                emissions[b, :n], transitions, start, end, paths[b], before, room[0], room[1], room[2]
+            )
+
+
+@cache
+def _best_paths_worker() -> Any:
+    return compiled(worker=True)(_some_best_paths)
+
+
 def best_paths(
-    emissions: np.ndarray,
-    transitions: np.ndarray,
-    start: np.ndarray,
-    end: np.ndarray,
-    lengths: np.ndarray,
-    paths: np.ndarray,
-    scores: np.ndarray,
+    emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, lengths: Tensor, paths: Tensor, scores: Tensor
 ) -> None:
     """The best path of each row (Viterbi, 1967); of equals, the one with the first label.
 
     Args:
-        emissions: (B, T, C), fp32 or fp64, as the next three.
+        emissions: (B, T, C) fp64, as all but lengths and paths.
         transitions: (C, C).
         start: (C,).
         end: (C,).
@@ -170,36 +236,9 @@ def best_paths(
         paths: receives the labels, (B, T) int64; only the first `lengths` are written.
         scores: receives their scores, (B,); 0 for a row of no positions.
     """
-    n_rows, n_steps, n_labels = emissions.shape
-    before = np.zeros((n_steps, n_labels), np.int32)
-    best = np.zeros(n_labels, emissions.dtype)
-    new = np.zeros(n_labels, emissions.dtype)
-    for b in range(n_rows):
-        n = lengths[b]
-        scores[b] = 0.0
-        if n == 0:
-            continue
-        for j in range(n_labels):
-            best[j] = start[j] + emissions[b, 0, j]
-        for t in range(1, n):
-            for j in range(n_labels):
-                new[j] = best[0] + transitions[0, j]
-                before[t, j] = 0
-            for i in range(1, n_labels):
-                for j in range(n_labels):
-                    value = best[i] + transitions[i, j]
-                    if value > new[j]:
-                        new[j] = value
-                        before[t, j] = i
-            for j in range(n_labels):
-                best[j] = new[j] + emissions[b, t, j]
-        label = 0
-        for j in range(n_labels):
-            best[j] += end[j]
-            if best[j] > best[label]:
-                label = j
-        scores[b] = best[label]
-        for t in range(n - 1, 0, -1):
-            paths[b, t] = label
-            label = before[t, label]
-        paths[b, 0] = label
+    n_labels = len(start)
+    width = -(-n_labels // _LANES) * _LANES
+    padded = F.pad(transitions, (0, width - n_labels), value=-math.inf)
+    arrays = [part.contiguous() for part in (emissions, padded, start, end, lengths)]
+    places = [part.data_ptr() for part in (*arrays, paths, scores)]
+    run_team(_best_paths_worker(), np.array([0, *places, *emissions.shape, width], np.int64))
