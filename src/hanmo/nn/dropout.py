@@ -48,9 +48,6 @@ class _Dropout(torch.autograd.Function):
 def _drop(x: Tensor, first: int, second: int, p: float) -> Tensor:
     from hanmo.nn.dropout_kernels import drop
 
-    out = torch.empty(x.shape)
-    drop(
-        x.detach().contiguous().view(-1).numpy(), out.view(-1).numpy(), first, second, min(round(p * 2**32), 2**32 - 1),
-        1 / (1 - p),
-    )  # fmt: skip
+    x, out = x.detach().contiguous(), torch.empty(x.shape)
+    drop(x, out, first, second, min(round(p * 2**32), 2**32 - 1), 1 / (1 - p))
     return out

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
+from numba import carray
+from torch import Tensor
 
+from hanmo.core.addresses import pointer_to
+from hanmo.core.atomics import atomic_add
 from hanmo.core.compiled import compiled
+from hanmo.core.team import run_team
 
 __all__ = ["drop"]
+
+_SHARE = 1 << 15
+"""Elements that a thread takes at once."""
 
 
 @compiled(inner=True)
@@ -21,19 +30,36 @@ def _hash(number: Any, first: Any, second: Any) -> Any:
     return np.uint32(h ^ (h >> np.uint32(16)))
 
 
-@compiled()
-def drop(x: np.ndarray, out: np.ndarray, first: int, second: int, least: int, scale: float) -> None:
+def _drop_some(address: Any) -> None:
+    p = carray(address, (8,), np.int64)
+    n = p[7]
+    x, out = carray(pointer_to(p[1]), n, np.float32), carray(pointer_to(p[2]), n, np.float32)
+    one, other, limit = np.uint32(p[3]), np.uint32(p[4]), np.uint32(p[5])
+    factor, zero = np.uint32(p[6]).view(np.float32), np.float32(0.0)
+    while True:
+        first = atomic_add(p, 0, _SHARE)
+        if first >= n:
+            break
+        for i in range(first, min(first + _SHARE, n)):
+            out[i] = x[i] * factor if _hash(np.uint32(i), one, other) >= limit else zero
+
+
+@cache
+def _worker() -> Any:
+    return compiled(worker=True)(_drop_some)
+
+
+def drop(x: Tensor, out: Tensor, first: int, second: int, least: int, scale: float) -> None:
     """Zeros, or the input times `scale`.
 
     Args:
-        x: (N,) float32.
-        out: (N,) float32.
+        x: float32, numbers beside each other.
+        out: likewise, as many.
         first: key, below 2**32; the same two keys drop the same elements.
         second: key, below 2**32.
         least: elements whose 32 bits are below it are dropped.
         scale: of the others.
     """
-    one, other, limit, factor = np.uint32(first), np.uint32(second), np.uint32(least), np.float32(scale)
-    zero = np.float32(0.0)
-    for i in range(len(x)):
-        out[i] = x[i] * factor if _hash(np.uint32(i), one, other) >= limit else zero
+    bits = int(np.float32(scale).view(np.uint32))
+    places = (x.data_ptr(), out.data_ptr())
+    run_team(_worker(), np.array([0, *places, first, second, least, bits, x.numel()], np.int64))
