@@ -125,7 +125,8 @@ def best_paths_fast(emissions: Tensor, chain: Chain, lengths: Tensor) -> tuple[T
     batch, n_steps = emissions.shape[:2]
     paths = torch.full((batch, n_steps), _NO_LABEL)
     scores = torch.zeros(batch, dtype=torch.float64)
-    best_paths(*(part.detach().double() for part in (emissions, *chain)), lengths, paths, scores)
+    exact, transitions, start, end = (part.detach().double() for part in (emissions, *chain))
+    best_paths(exact, transitions, start, end, lengths, paths, scores)
     return paths, scores.to(emissions.dtype)
 
 
