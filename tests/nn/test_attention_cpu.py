@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from hanmo.core import team
 from hanmo.nn import attention, attention_cpu
@@ -208,6 +209,9 @@ def test_it_is_an_operator_of_torch() -> None:
     q, k, v = (x.detach().transpose(1, 2).requires_grad_() for x in make(2, 4, 2, 9, 9, 16))
     seen = torch.rand(2, 9) > 0.2
     torch.library.opcheck(torch.ops.hanmo.attend.default, (q, k, v, seen, 0.2, True, 0, 0, 0.0, True))
+    with FlopCounterMode(display=False) as counter:
+        torch.autograd.grad(attention_cpu.attention_cpu(*(x.transpose(1, 2) for x in (q, k, v))).sum(), (q, k, v))
+    assert counter.get_total_flops() == 7 * 2 * 2 * 4 * 9 * 9 * 16
 
 
 @pytest.mark.slow
@@ -223,6 +227,7 @@ def test_in_a_compiled_graph() -> None:
     torch.testing.assert_close(found, right, atol=1e-4, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_registers_of_other_processors(tmp_path: Path) -> None:
     """The code for 8 lanes, by a process that takes its processor for one without AVX-512."""
     program = (

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
 
 __all__ = ["attention_cpu", "fits_cpu"]
 
@@ -117,3 +118,15 @@ def _learn(ctx: Any, d_out: Tensor, _: Any) -> Any:
 
 
 _attend.register_autograd(_learn, setup_context=_keep)
+
+
+@register_flop_formula(torch.ops.hanmo.attend)
+def _flops(q: Any, k: Any, *_: Any, **__: Any) -> int:
+    """For torch's `FlopCounterMode`: two products of every query with every key, as it counts its own kernels."""
+    return 4 * q[0] * q[1] * q[2] * q[3] * k[1]
+
+
+@register_flop_formula(torch.ops.hanmo.attend_gradient)
+def _gradient_flops(q: Any, k: Any, *_: Any, **__: Any) -> int:
+    """Five products: the scores again, and four gradients."""
+    return 5 * _flops(q, k) // 2
