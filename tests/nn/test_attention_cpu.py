@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, library
 from torch.utils.flop_counter import FlopCounterMode
 
 from hanmo.core import team
@@ -208,7 +208,7 @@ def test_the_gradient_has_none() -> None:
 def test_it_is_an_operator_of_torch() -> None:
     q, k, v = (x.detach().transpose(1, 2).requires_grad_() for x in make(2, 4, 2, 9, 9, 16))
     seen = torch.rand(2, 9) > 0.2
-    torch.library.opcheck(torch.ops.hanmo.attend.default, (q, k, v, seen, 0.2, True, 0, 0, 0.0, True))
+    library.opcheck(torch.ops.hanmo.attend.default, (q, k, v, seen, 0.2, True, 0, 0, 0.0, True))
     with FlopCounterMode(display=False) as counter:
         torch.autograd.grad(attention_cpu.attention_cpu(*(x.transpose(1, 2) for x in (q, k, v))).sum(), (q, k, v))
     assert counter.get_total_flops() == 7 * 2 * 2 * 4 * 9 * 9 * 16
@@ -235,7 +235,7 @@ def test_registers_of_other_processors(tmp_path: Path) -> None:
         "features = llvm.get_host_cpu_features()\n"
         "features['avx512f'] = False\n"
         "llvm.get_host_cpu_features = lambda: features\n"
-        "from hanmo.nn.attention_lanes import WIDTH\n"
+        "from hanmo.nn.attention_frame import WIDTH\n"
         "assert WIDTH == 8\n"
         f"sys.exit(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', '-k', 'plain_form or its_gradient', {__file__!r}]))\n"
     )

@@ -65,7 +65,7 @@ def predict(
     template:
         A sentence with {} for the label, such as "This example is {}." (zero-shot tasks).
     int8:
-        Compute large products in 8 bits, about twice as fast on many processors; answers differ by a percent or two.
+        Compute large products of an encoder in 8 bits: faster on many CPUs, scores off by about a percent.
     json:
         Print JSON.
     """

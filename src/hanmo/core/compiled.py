@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
-__all__ = ["compiled", "is_kept"]
+__all__ = ["Worker", "compiled", "compiled_worker", "is_kept"]
 
 _INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """No entrances from Python, which would double the time to compile."""
@@ -18,9 +18,7 @@ _INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _log = logging.getLogger(__name__)
 
 
-def compiled(
-    *, fastmath: bool | set[str] = False, inner: bool = False, worker: bool = False
-) -> Callable[[Callable[..., Any]], Any]:
+def compiled(*, fastmath: bool | set[str] = False, inner: bool = False) -> Callable[[Callable[..., Any]], Any]:
     """Decorator: compile for this processor at the first call, without the GIL, and keep the result on disk.
 
     numba takes what is on disk for old when the file of the function has changed, not when another has whose functions it
@@ -30,30 +28,56 @@ def compiled(
         fastmath: let sums be taken in any order and NaN be nothing special, so that loops use vector instructions; or
             which of these liberties (numba's names).
         inner: only compiled functions call it: nothing is kept but in them.
-        worker: of the address of its parameters alone, for `core.team`; compiled when it is defined.
     """
 
     def compile_function(function: Callable[..., Any]) -> Any:
         import numba
 
-        options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
+        options = _options(fastmath)
         if inner:
             return numba.njit(**options, **_INNER)(function)
-        compiler: Any = numba.njit
-        if worker:
-            kind, options = numba.types.void(numba.types.voidptr), options | {"nopython": True}
-            compiler = partial(numba.cfunc, kind)
-        name = function.__qualname__
-        function.__qualname__ = f"{name}-{_digest_of_callees(function)}"
-        try:
-            return compiler(cache=True, **options)(function)
-        except RuntimeError as error:  # nowhere to write: neither beside the sources nor in the user's cache folder
-            _log.warning("%s is compiled anew in every process (%s); set NUMBA_CACHE_DIR", name, error)
-            return compiler(**options)(function)
-        finally:
-            function.__qualname__ = name
+        return _kept(numba.njit, function, options)
 
     return compile_function
+
+
+class Worker:
+    """A function of the address of its parameters alone, which `core.team` runs in several threads."""
+
+    def __init__(self, function: Callable[[Any], None], fastmath: bool | set[str]):
+        self._function, self._fastmath = function, fastmath
+
+    @cached_property
+    def address(self) -> int:
+        """Of the machine code, made now or read from disk."""
+        import numba
+
+        compiler: Any = numba.cfunc
+        signature = numba.types.void(numba.types.voidptr)
+        self._compiled = _kept(partial(compiler, signature, nopython=True), self._function, _options(self._fastmath))
+        return self._compiled.address
+
+
+def compiled_worker(*, fastmath: bool | set[str] = False) -> Callable[[Callable[[Any], None]], Worker]:
+    """Decorator: as `compiled`, for `core.team`; compiled when its address is first asked for."""
+    return lambda function: Worker(function, fastmath)
+
+
+def _options(fastmath: bool | set[str]) -> dict[str, Any]:
+    return {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
+
+
+def _kept(compiler: Callable[..., Any], function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """Compiled so that it is kept on disk."""
+    name = function.__qualname__
+    function.__qualname__ = f"{name}-{_digest_of_callees(function)}"
+    try:
+        return compiler(cache=True, **options)(function)
+    except RuntimeError as error:  # nowhere to write: neither beside the sources nor in the user's cache folder
+        _log.warning("%s is compiled anew in every process (%s); set NUMBA_CACHE_DIR", name, error)
+        return compiler(**options)(function)
+    finally:
+        function.__qualname__ = name
 
 
 def is_kept(function: Any) -> bool:

@@ -10,21 +10,22 @@ import ctypes
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
+
+from hanmo.core.compiled import Worker
 
 __all__ = ["run_team"]
 
 _WORK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
-def run_team(worker: Any, parameters: np.ndarray) -> None:
+def run_team(worker: Worker, parameters: np.ndarray) -> None:
     """Call `worker(address of parameters)` in as many threads as torch uses; they share out the work among themselves.
 
     Args:
-        worker: made by `compiled(worker=True)`. It may be called in fewer threads, also in one alone.
+        worker: it may be called in fewer threads, also in one alone.
         parameters: (N,) int64.
     """
     address, n_threads = parameters.ctypes.data, torch.get_num_threads()

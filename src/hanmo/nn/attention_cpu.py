@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 from torch.utils.flop_counter import register_flop_formula
 
 __all__ = ["attention_cpu", "fits_cpu"]
@@ -65,7 +65,7 @@ def attention_cpu(
 # Operators of torch's own kind, so that `torch.compile` takes them into its graphs without looking inside.
 
 
-@torch.library.custom_op("hanmo::attend", mutates_args=(), device_types="cpu")
+@library.custom_op("hanmo::attend", mutates_args=(), device_types="cpu")
 def _attend(
     q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, scale: float, causal: bool, first: int, second: int,
     dropout: float, learns: bool,
@@ -77,7 +77,7 @@ def _attend(
     return out, torch.empty(0) if stats is None else stats
 
 
-@torch.library.custom_op("hanmo::attend_gradient", mutates_args=(), device_types="cpu")
+@library.custom_op("hanmo::attend_gradient", mutates_args=(), device_types="cpu")
 def _attend_gradient(
     q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, out: Tensor, stats: Tensor, d_out: Tensor, scale: float,
     causal: bool, first: int, second: int, dropout: float,

@@ -77,42 +77,24 @@ def over_columns(builder: Any, columns: Any, emit: Callable[[Any, int], None]) -
 
 
 class Parameters:
-    """Those of the head with number `number`, from the array `p`."""
+    """Those of a call, from the array `p`."""
 
-    def __init__(self, builder: Any, p: Any, number: Any):
+    def __init__(self, builder: Any, p: Any):
         self.builder, self.p = builder, p
-        n_heads = self["n_heads"]
-        self.number = number
-        self.text, self.head = builder.sdiv(number, n_heads), builder.srem(number, n_heads)
-        self.key_head = builder.sdiv(self.head, self["group"])
 
     def __getitem__(self, name: str) -> Any:
         return self.builder.load(self.builder.gep(self.p, [I64(PARAMETERS.index(name))]))
 
-    def number_of(self, name: str) -> Any:
+    def number(self, name: str) -> Any:
         """A float32."""
         return self.builder.bitcast(self.builder.trunc(self[name], I32), F32)
 
-    def pointer(self, name: str, offset: Any = None) -> Any:
+    def pointer(self, name: str, offset: Any) -> Any:
         """An address, and so many numbers on."""
-        place = self.builder.inttoptr(self[name], FLOATS)
-        return place if offset is None else self.builder.gep(place, [offset])
-
-    def of_text(self, name: str, head: Any) -> Any:
-        """First number of this head of this text, with strides of its own."""
-        kind = "q" if name == "q" else "k"
-        builder = self.builder
-        offset = builder.add(builder.mul(self.text, self[f"{kind}_row"]), builder.mul(head, self[f"{kind}_head"]))
-        return self.pointer(name, offset)
-
-    def whole(self, name: str, length: str) -> Any:
-        """First number of this head of this text in (B, length, H, K)."""
-        builder = self.builder
-        texts = builder.mul(builder.mul(self.text, self[length]), self["n_heads"])
-        return self.pointer(name, builder.mul(builder.add(texts, self.head), self["K"]))
+        return self.builder.gep(self.builder.inttoptr(self[name], FLOATS), [offset])
 
     def draw(self) -> list[Any]:
         """For dropout: two keys, what is dropped (see `attention_steps`), and the factor of the rest."""
         builder = self.builder
         integers = [splat(builder, builder.trunc(self[name], I32), WIDTH) for name in ("first", "second", "least")]
-        return [*integers, splat(builder, self.number_of("factor"), WIDTH)]
+        return [*integers, splat(builder, self.number("factor"), WIDTH)]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,22 +10,24 @@ from numba import carray
 from torch import Tensor
 
 from hanmo.core.atomics import atomic_add
-from hanmo.core.compiled import compiled
+from hanmo.core.compiled import compiled_worker
 from hanmo.core.team import run_team
-from hanmo.nn.attention_lanes import PARAMETERS, WIDTH, attend_head, learn_head, room_for
+from hanmo.nn.attention_frame import PARAMETERS, WIDTH
+from hanmo.nn.attention_lanes import attend_head, learn_head, room_for
 
 __all__ = ["attend", "learn"]
 
 _SHARES = 8
 """Parts of the work for each thread: who is done early takes another."""
 _N = len(PARAMETERS)
-_BEGUN, _THREADS, _ROOM, _ROOM_SIZE, _ALL, _FEW = (
-    PARAMETERS.index(name) for name in ("begun", "threads", "room", "room_size", "n", "few")
+_BEGUN, _THREADS, _ROOM, _ROOM_SIZE, _ALL, _FEW, _D_OUT = (
+    PARAMETERS.index(name) for name in ("begun", "threads", "room", "room_size", "n", "few", "d_out")
 )
 
 
-def _attend_some(address: Any) -> None:
-    """A share of the heads after the other, until there are none left."""
+@compiled_worker()
+def _some_heads(address: Any) -> None:
+    """A share of the heads after the other, until there are none left: gradients where that of the output is given."""
     p = carray(address, (_N,), np.int64)
     room = p[_ROOM] + 4 * p[_ROOM_SIZE] * atomic_add(p, _THREADS, 1)
     while True:
@@ -36,25 +35,10 @@ def _attend_some(address: Any) -> None:
         if first >= p[_ALL]:
             break
         for number in range(first, min(first + p[_FEW], p[_ALL])):
-            attend_head(p.ctypes.data, number, room)
-
-
-def _learn_some(address: Any) -> None:
-    """As `_attend_some`."""
-    p = carray(address, (_N,), np.int64)
-    room = p[_ROOM] + 4 * p[_ROOM_SIZE] * atomic_add(p, _THREADS, 1)
-    while True:
-        first = atomic_add(p, _BEGUN, p[_FEW])
-        if first >= p[_ALL]:
-            break
-        for number in range(first, min(first + p[_FEW], p[_ALL])):
-            learn_head(p.ctypes.data, number, room)
-
-
-@cache
-def _worker(function: Callable[[Any], None]) -> Any:
-    """Compiled when it is first needed: what only applies a model needs no gradients."""
-    return compiled(worker=True)(function)
+            if p[_D_OUT] == 0:
+                attend_head(p.ctypes.data, number, room)
+            else:
+                learn_head(p.ctypes.data, number, room)
 
 
 def attend(
@@ -78,7 +62,7 @@ def attend(
     """
     out = torch.empty(q.shape)
     stats = torch.empty(q.shape[0] * q.shape[2] * q.shape[1], 2) if keep else None
-    _run(_worker(_attend_some), q, k, v, seen, scale, causal, draw, out=out, stats=stats)
+    _run(q, k, v, seen, scale, causal, draw, out=out, stats=stats)
     return out, stats
 
 
@@ -90,17 +74,16 @@ def learn(
     d_q = torch.empty(q.shape)
     shape = (*k.shape[:2], q.shape[2], k.shape[3])
     d_k, d_v = (torch.zeros(shape) if causal else torch.empty(shape) for _ in range(2))
-    _run(
-        _worker(_learn_some), q, k, v, seen, scale, causal, draw, out=out, stats=stats, d_out=d_out, d_q=d_q, d_k=d_k, d_v=d_v,
-    )  # fmt: skip
+    given = {"out": out, "stats": stats, "d_out": d_out, "d_q": d_q, "d_k": d_k, "d_v": d_v}
+    _run(q, k, v, seen, scale, causal, draw, **given)
     if k.shape[2] != q.shape[2]:  # heads that share a key each have a gradient for it
         d_k, d_v = (x.unflatten(2, (k.shape[2], -1)).sum(3) for x in (d_k, d_v))
     return d_q, d_k, d_v
 
 
 def _run(
-    worker: Any, q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, scale: float, causal: bool,
-    draw: tuple[int, int, float], **arrays: Tensor | None,
+    q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, scale: float, causal: bool, draw: tuple[int, int, float],
+    **arrays: Tensor | None,
 ) -> None:  # fmt: skip
     (B, T, H, K), (S, G) = q.shape, k.shape[1:3]
     columns, n_threads = -(-S // WIDTH) * WIDTH, torch.get_num_threads()
@@ -108,7 +91,7 @@ def _run(
     bias[:, S:] = -torch.inf
     if seen is not None:
         bias[:, :S].masked_fill_(~seen, -torch.inf)
-    room_size = room_for(columns, K, "d_q" in arrays)
+    room_size = room_for(columns, K, "d_out" in arrays)
     tensors = {"q": q, "k": k, "v": v, "bias": bias, "room": torch.empty(n_threads, room_size), **arrays}
     first, second, p = draw
     values = {
@@ -120,8 +103,8 @@ def _run(
         "first": first, "second": second, "least": min(round(p * 2**32), 2**32 - 1), "factor": _bits(1 / (1 - p)),
     }  # fmt: skip
     values |= {name: tensor.data_ptr() for name, tensor in tensors.items() if tensor is not None}
-    run_team(worker, np.array([values.get(name, 0) for name in PARAMETERS], np.int64))
+    run_team(_some_heads, np.array([values.get(name, 0) for name in PARAMETERS], np.int64))
 
 
 def _bits(value: float) -> int:
-    return struct.unpack("<i", struct.pack("<f", value))[0]
+    return int(np.float32(value).view(np.int32))

@@ -22,7 +22,6 @@ from hanmo.nn.attention_frame import (
     F32,
     FLOATS,
     I64,
-    PARAMETERS,
     ROWS,
     STRETCH,
     WIDTH,
@@ -31,7 +30,7 @@ from hanmo.nn.attention_frame import (
     least_of,
     over_columns,
     up_to_registers,
-)  # fmt: skip
+)
 from hanmo.nn.attention_steps import (
     clear_function,
     dots_function,
@@ -41,9 +40,9 @@ from hanmo.nn.attention_steps import (
     product_function,
     softmax_function,
     turn_function,
-)  # fmt: skip
+)
 
-__all__ = ["PARAMETERS", "WIDTH", "attend_head", "learn_head", "room_for"]
+__all__ = ["attend_head", "learn_head", "room_for"]
 
 # An intrinsic is called with other arguments than it is written with: to type checkers it is Any.
 intrinsic: Any = numba.extending.intrinsic
@@ -59,30 +58,43 @@ def room_for(columns: int, K: int, learns: bool) -> int:
 
 
 class _Head:
-    """What forward and gradient of a head have in common."""
+    """What forward and gradient of the head with number `number` have in common."""
 
     def __init__(self, builder: Any, p: Any, number: Any, room: Any):
-        self.builder, self.module = builder, builder.module
-        self.own = own = Parameters(builder, p, number)
-        self.T, self.S, self.K, self.columns = (own[name] for name in ("T", "S", "K", "columns"))
-        self.q, self.q_step = own.of_text("q", own.head), own["q_step"]
-        self.k, self.v, self.k_step = own.of_text("k", own.key_head), own.of_text("v", own.key_head), own["k_step"]
-        self.bias = own.pointer("bias", builder.mul(own.text, self.columns))
-        self.out_step = builder.mul(own["n_heads"], self.K)
-        self.causal = own["causal"]
-        self.is_causal = builder.icmp_signed("!=", self.causal, I64(0))
-        self.drops = builder.icmp_unsigned(">", own["least"], I64(0))
+        self.builder, self.module, self.number = builder, builder.module, number
+        self.own = own = Parameters(builder, p)
+        self.T, self.S, self.K, self.columns, self.n_heads = (
+            own[name] for name in ("T", "S", "K", "columns", "n_heads")
+        )
+        self.text, self.head = builder.sdiv(number, self.n_heads), builder.srem(number, self.n_heads)
+        key_head = builder.sdiv(self.head, own["group"])
+        self.q, self.q_step = self._of_text("q", "q", self.head), own["q_step"]
+        self.k, self.v = (self._of_text(name, "k", key_head) for name in ("k", "v"))
+        self.k_step = own["k_step"]
+        self.bias = own.pointer("bias", builder.mul(self.text, self.columns))
+        self.stats = own.pointer("stats", builder.mul(builder.mul(number, self.T), I64(2)))
+        self.out_step = builder.mul(self.n_heads, self.K)
+        self.is_causal = builder.icmp_signed("!=", own["causal"], I64(0))
         self.scales, self.ones, self.tops, self.inverses, self.dots = (
             builder.gep(room, [I64(i * BLOCK)]) for i in range(5)
         )
         self.room = builder.gep(room, [I64(5 * BLOCK)])
-        scale = own.number_of("scale")
+        scale = builder.fmul(own.number("scale"), F32(1 / math.log(2)))  # powers of 2 instead of e
         for r in ROWS:
-            builder.store(builder.fmul(scale, F32(1 / math.log(2))), builder.gep(self.scales, [r]))
+            builder.store(scale, builder.gep(self.scales, [r]))
             builder.store(F32(1.0), builder.gep(self.ones, [r]))
 
-    def stats(self) -> Any:
-        return self.own.pointer("stats", self.builder.mul(self.builder.mul(self.own.number, self.T), I64(2)))
+    def _of_text(self, name: str, kind: str, head: Any) -> Any:
+        """First number of a head of this text, with strides of its own."""
+        own, builder = self.own, self.builder
+        offset = builder.add(builder.mul(self.text, own[f"{kind}_row"]), builder.mul(head, own[f"{kind}_head"]))
+        return own.pointer(name, offset)
+
+    def whole(self, name: str, length: Any) -> Any:
+        """First number of this head of this text in (B, length, H, K)."""
+        builder = self.builder
+        texts = builder.mul(builder.mul(self.text, length), self.n_heads)
+        return self.own.pointer(name, builder.mul(builder.add(texts, self.head), self.K))
 
     def take(self, n: Any) -> Any:
         """Room for so many numbers."""
@@ -93,9 +105,14 @@ class _Head:
         """Of the block from `t` on: how many there are, keys that the first and that any sees, and these up to whole registers."""
         builder = self.builder
         n = least_of(builder, builder.sub(self.T, t), I64(BLOCK))
-        first = builder.add(builder.sub(self.S, self.T), builder.add(t, I64(1)))
-        most = builder.select(self.is_causal, builder.add(first, builder.sub(n, I64(1))), self.S)
+        first = self.seen_by(t)
+        most = least_of(builder, builder.add(first, builder.sub(n, I64(1))), self.S)
         return n, first, most, up_to_registers(builder, most)
+
+    def seen_by(self, t: Any) -> Any:
+        """How many keys a query sees."""
+        builder = self.builder
+        return builder.select(self.is_causal, builder.add(builder.sub(self.S, self.T), builder.add(t, I64(1))), self.S)
 
     def times_panels(self, a: Any, a_step: Any, panels: Any, out: Any, factors: Any, n: Any, columns: Any) -> None:
         """Rows of a block times turned rows: (BLOCK, columns)."""
@@ -119,10 +136,32 @@ class _Head:
 
         over_columns(builder, self.K, some)
 
-    def number(self, t: Any) -> Any:
-        """Of the first weight of a query: counts over all texts, heads, queries and keys."""
+    def first_weight(self, t: Any) -> Any:
+        """Number of the first weight of a query: counts over all texts, heads, queries and keys."""
         builder = self.builder
-        return builder.mul(builder.add(builder.mul(self.own.number, self.T), t), self.columns)
+        return builder.mul(builder.add(builder.mul(self.number, self.T), t), self.columns)
+
+    def ask_for_next(self, queries: Sequence[Any], keys: Sequence[Any]) -> None:
+        """Prefetch what lies behind the rows of this head, those of the next one: too far apart to be foreseen.
+
+        Besides q, k and v: arrays like the output for queries and for keys.
+        """
+        builder = self.builder
+        rows = [(self.q, self.q_step, self.T), (self.k, self.k_step, self.S), (self.v, self.k_step, self.S)]
+        rows += [(x, self.out_step, self.T) for x in queries] + [(x, self.out_step, self.S) for x in keys]
+        for first, stride, n in rows:
+
+            def row(i: Any, _: list[Any], first: Any = first, stride: Any = stride) -> list[Any]:
+                start = builder.gep(first, [builder.add(builder.mul(i, stride), self.K)])
+
+                def line(c: Any, _: list[Any]) -> list[Any]:
+                    prefetch_line(builder, start, c)
+                    return []
+
+                loop(builder, I64(0), self.K, _LINE, [], line)
+                return []
+
+            loop(builder, I64(0), n, 1, [], row)
 
 
 def _head_function(module: Any) -> Any:
@@ -135,20 +174,18 @@ def _head_function(module: Any) -> Any:
     turned, values, scores = one.take(keys), one.take(keys), one.room
     builder.call(turn_function(module), (one.k, one.k_step, turned, one.S, one.K))
     builder.call(gather_function(module), (one.v, one.k_step, values, one.S, one.K))
-    out = one.own.whole("out", "T")
+    out = one.whole("out", one.T)
+    one.ask_for_next([], [])
+    drops = builder.icmp_unsigned(">", one.own["least"], I64(0))
     keeps = builder.icmp_signed("!=", one.own["stats"], I64(0))
 
     def block(t: Any, _: list[Any]) -> list[Any]:
         n, first, most, some = one.queries(t)
         one.times_panels(behind(builder, one.q, t, one.q_step), one.q_step, turned, scores, one.scales, n, some)
         weighed = (scores, one.columns, one.bias, one.tops, one.inverses, some, first, n)
-        with builder.if_else(one.is_causal) as (yes, no):
-            with yes:
-                builder.call(softmax_function(module, True), weighed)
-            with no:
-                builder.call(softmax_function(module, False), weighed)
+        builder.call(softmax_function(module), weighed)
         with builder.if_then(keeps):
-            kept = behind(builder, one.stats(), t, I64(2))
+            kept = behind(builder, one.stats, t, I64(2))
 
             def keep(r: Any, _: list[Any]) -> list[Any]:
                 for i, numbers in enumerate((one.tops, one.inverses)):
@@ -157,8 +194,8 @@ def _head_function(module: Any) -> Any:
                 return []
 
             loop(builder, I64(0), n, 1, [], keep)
-        with builder.if_then(one.drops):
-            builder.call(drop_function(module), (scores, one.columns, some, n, one.number(t), p))
+        with builder.if_then(drops):
+            builder.call(drop_function(module), (scores, one.columns, some, n, one.first_weight(t), p))
         one.times_rows(scores, values, behind(builder, out, t, one.out_step), one.out_step, one.inverses, n, most)
         return []
 
@@ -173,20 +210,19 @@ def _gradient_function(module: Any) -> Any:
         return head
     p, number, room = head.args
     one = _Head(builder, p, number, room)
-    own, keys, some_rows = one.own, builder.mul(one.columns, one.K), builder.mul(one.columns, I64(STRETCH))
+    keys, some_rows = builder.mul(one.columns, one.K), builder.mul(one.columns, I64(STRETCH))
     turned, turned_values, rows = one.take(keys), one.take(keys), one.take(keys)
     weights, errors = one.take(some_rows), one.take(some_rows)
     builder.call(turn_function(module), (one.k, one.k_step, turned, one.S, one.K))
     builder.call(turn_function(module), (one.v, one.k_step, turned_values, one.S, one.K))
     builder.call(gather_function(module), (one.k, one.k_step, rows, one.S, one.K))
-    out, d_out, d_q = (own.whole(name, "T") for name in ("out", "d_out", "d_q"))
-    d_k, d_v = own.whole("d_k", "S"), own.whole("d_v", "S")
-    stats = one.stats()
+    out, d_out, d_q = (one.whole(name, one.T) for name in ("out", "d_out", "d_q"))
+    d_k, d_v = (one.whole(name, one.S) for name in ("d_k", "d_v"))
+    one.ask_for_next((out, d_out, d_q), (d_k, d_v))
 
     def stretch(t: Any, _: list[Any]) -> list[Any]:
         end = least_of(builder, one.T, builder.add(t, I64(STRETCH)))
-        seen = builder.add(builder.sub(one.S, one.T), end)  # keys that the last of these queries sees
-        seen = builder.select(one.is_causal, seen, one.S)
+        seen = one.seen_by(builder.sub(end, I64(1)))
         widest = up_to_registers(builder, seen)
 
         def block(i: Any, _: list[Any]) -> list[Any]:
@@ -198,17 +234,7 @@ def _gradient_function(module: Any) -> Any:
             one.times_panels(queries, one.q_step, turned, scores, one.scales, n, some)
             one.times_panels(d_outs, one.out_step, turned_values, gradients, one.ones, n, some)
             builder.call(dots_function(module), (outs, d_outs, one.out_step, one.dots, n, one.K))
-            known = (
-                one.bias,
-                behind(builder, stats, i, I64(2)),
-                one.dots,
-                some,
-                one.causal,
-                first,
-                n,
-                one.number(i),
-                p,
-            )
+            known = (one.bias, behind(builder, one.stats, i, I64(2)), one.dots, some, first, n, one.first_weight(i), p)
             builder.call(errors_function(module), (scores, gradients, one.columns, *known))
             place = behind(builder, d_q, i, one.out_step)
             one.times_rows(gradients, rows, place, one.out_step, one.ones, n, most)
@@ -250,37 +276,13 @@ def _gradient_function(module: Any) -> Any:
     return head
 
 
-def _ask_for_next(one: _Head, outputs: Sequence[tuple[str, str]]) -> None:
-    """Prefetch what lies behind the rows of this head: those of the next one, too far apart to be foreseen."""
-    builder = one.builder
-
-    def ask(first: Any, stride: Any, n: Any) -> None:
-        def row(i: Any, _: list[Any]) -> list[Any]:
-            start = builder.gep(first, [builder.add(builder.mul(i, stride), one.K)])
-
-            def line(c: Any, _: list[Any]) -> list[Any]:
-                prefetch_line(builder, start, c)
-                return []
-
-            loop(builder, I64(0), one.K, _LINE, [], line)
-            return []
-
-        loop(builder, I64(0), n, 1, [], row)
-
-    for first, stride, n in ((one.q, one.q_step, one.T), (one.k, one.k_step, one.S), (one.v, one.k_step, one.S)):
-        ask(first, stride, n)
-    for name, length in outputs:
-        ask(one.own.whole(name, length), one.out_step, one.T if length == "T" else one.S)
-
-
-def _call(function_of: Callable[[Any], Any], outputs: Sequence[tuple[str, str]] = ()) -> Callable[..., Any]:
+def _call(function_of: Callable[[Any], Any]) -> tuple[Any, Callable[..., Any]]:
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         p, room = (builder.inttoptr(arguments[i], kind) for i, kind in ((0, I64.as_pointer()), (2, FLOATS)))
-        _ask_for_next(_Head(builder, p, arguments[1], room), outputs)
         builder.call(function_of(builder.module), (p, arguments[1], room))
         return context.get_dummy_value()
 
-    return build
+    return types.void(types.int64, types.int64, types.int64), build
 
 
 @intrinsic
@@ -288,11 +290,10 @@ def attend_head(typing_context: Any, parameters: Any, number: Any, room: Any) ->
     """out = kept ⊙ softmax(q kᵀ scale + bias) v of head `number` of all texts, where with `causal` the last query sees all
     keys, the one before one less. `parameters` and `room` are addresses, of the array and of `room_for` numbers.
     """
-    return types.void(types.int64, types.int64, types.int64), _call(_head_function)
+    return _call(_head_function)
 
 
 @intrinsic
 def learn_head(typing_context: Any, parameters: Any, number: Any, room: Any) -> Any:
     """The gradients d_q, d_k, d_v from d_out, of the same head; with `causal`, d_k and d_v are added to what is there."""
-    outputs = [("out", "T"), ("d_out", "T"), ("d_q", "T"), ("d_k", "S"), ("d_v", "S")]
-    return types.void(types.int64, types.int64, types.int64), _call(_gradient_function, outputs)
+    return _call(_gradient_function)

@@ -24,7 +24,7 @@ from hanmo.nn.attention_frame import (
     Parameters,
     behind,
     least_of,
-)  # fmt: skip
+)
 
 __all__ = [
     "clear_function", "dots_function", "drop_function", "errors_function", "gather_function", "product_function",
@@ -198,13 +198,13 @@ def _power(builder: Any, value: Any) -> Any:
     return builder.select(unseen, constant(VECTOR, 0.0), exp2(builder, builder.select(unseen, least, value)))
 
 
-def softmax_function(module: Any, causal: bool) -> Any:
+def softmax_function(module: Any) -> Any:
     """2**(scores + bias - most) in place for BLOCK rows; `most`, and 1 / their sums, 0 where nothing is seen.
 
-    With `causal`, row r sees the first `limit` + min(r, n - 1) columns.
+    Row r sees the first `limit` + min(r, n - 1) columns, and of these what the bias lets it.
     """
-    name = f"hanmo_attention_softmax{'_causal' if causal else ''}"
-    softmax, builder = function(module, name, [FLOATS, I64, FLOATS, FLOATS, FLOATS, I64, I64, I64])
+    kinds = [FLOATS, I64, FLOATS, FLOATS, FLOATS, I64, I64, I64]
+    softmax, builder = function(module, "hanmo_attention_softmax", kinds)
     if builder is None:
         return softmax
     scores, stride, bias, tops, inverses, columns, limit, n = softmax.args
@@ -215,13 +215,11 @@ def softmax_function(module: Any, causal: bool) -> Any:
         return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
     def look(c: Any, most: list[Any]) -> list[Any]:
-        added, found = load(builder, bias, c, VECTOR), []
-        places = _places(builder, c) if causal else None
+        added, places, found = load(builder, bias, c, VECTOR), _places(builder, c), []
         for row, top, end in zip(rows, most, ends, strict=True):
             value = builder.fadd(load(builder, row, c, VECTOR), added)
-            if causal:
-                seen = builder.icmp_signed("<", places, end)
-                value = builder.select(seen, value, constant(VECTOR, float("-inf")))
+            seen = builder.icmp_signed("<", places, end)
+            value = builder.select(seen, value, constant(VECTOR, float("-inf")))
             store(builder, value, row, c)
             found.append(greater(value, top))
         return found
@@ -261,7 +259,7 @@ def drop_function(module: Any) -> Any:
     if builder is None:
         return drop
     scores, stride, columns, n, first, p = drop.args
-    draw, numbers = Parameters(builder, p, I64(0)).draw(), _numbers(builder, first, stride, n)
+    draw, numbers = Parameters(builder, p).draw(), _numbers(builder, first, stride, n)
 
     def some_columns(c: Any, _: list[Any]) -> list[Any]:
         for r, number in zip(ROWS, numbers, strict=True):
@@ -304,17 +302,15 @@ def errors_function(module: Any) -> Any:
     dS = P ⊙ (kept ⊙ d - D), here times the scale of the scores; d is what comes from the values, D the product of the output
     with its gradient.
     """
-    arguments = [FLOATS, FLOATS, I64, FLOATS, FLOATS, FLOATS, *[I64] * 5, I64.as_pointer()]
+    arguments = [FLOATS, FLOATS, I64, FLOATS, FLOATS, FLOATS, *[I64] * 4, I64.as_pointer()]
     errors, builder = function(module, "hanmo_attention_errors", arguments)
     if builder is None:
         return errors
-    scores, gradients, stride, bias, stats, dots, columns, causal, limit, n, first, p = errors.args
+    scores, gradients, stride, bias, stats, dots, columns, limit, n, first, p = errors.args
     last = builder.sub(n, I64(1))
-    own = Parameters(builder, p, I64(0))
-    draw, scale = own.draw(), splat(builder, own.number_of("scale"), WIDTH)
+    own = Parameters(builder, p)
+    draw, scale = own.draw(), splat(builder, own.number("scale"), WIDTH)
     numbers, ends = _numbers(builder, first, stride, n), _limits(builder, limit, n)
-    everything = builder.icmp_signed("==", causal, I64(0))
-    ends = [builder.select(everything, ir.Constant(INDICES, [2**31 - 1] * WIDTH), end) for end in ends]
     factors = []
     for r in ROWS:
         place = builder.mul(least_of(builder, r, last), I64(2))

@@ -6,7 +6,6 @@ Shapes: B batch, T positions, C labels. A forbidden score is below `never`.
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from torch.nn import functional as F
 
 from hanmo.core.addresses import pointer_to
 from hanmo.core.atomics import atomic_add
-from hanmo.core.compiled import compiled
+from hanmo.core.compiled import compiled, compiled_worker
 from hanmo.core.team import run_team
 
 __all__ = ["best_paths", "path_sums"]
@@ -196,6 +195,7 @@ def _best_path(
     return score
 
 
+@compiled_worker()
 def _some_best_paths(address: Any) -> None:
     p = carray(address, (12,), np.int64)
     n_rows, n_steps, n_labels, width = p[8], p[9], p[10], p[11]
@@ -217,11 +217,6 @@ def _some_best_paths(address: Any) -> None:
             )
 
 
-@cache
-def _best_paths_worker() -> Any:
-    return compiled(worker=True)(_some_best_paths)
-
-
 def best_paths(
     emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, lengths: Tensor, paths: Tensor, scores: Tensor
 ) -> None:
@@ -241,4 +236,4 @@ def best_paths(
     padded = F.pad(transitions, (0, width - n_labels), value=-math.inf)
     arrays = [part.contiguous() for part in (emissions, padded, start, end, lengths)]
     places = [part.data_ptr() for part in (*arrays, paths, scores)]
-    run_team(_best_paths_worker(), np.array([0, *places, *emissions.shape, width], np.int64))
+    run_team(_some_best_paths, np.array([0, *places, *emissions.shape, width], np.int64))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from hanmo.core.addresses import pointer_to
 from hanmo.core.atomics import atomic_add
-from hanmo.core.compiled import compiled
+from hanmo.core.compiled import compiled, compiled_worker
 from hanmo.core.team import run_team
 
 __all__ = ["drop"]
@@ -30,6 +29,7 @@ def _hash(number: Any, first: Any, second: Any) -> Any:
     return np.uint32(h ^ (h >> np.uint32(16)))
 
 
+@compiled_worker()
 def _drop_some(address: Any) -> None:
     p = carray(address, (8,), np.int64)
     n = p[7]
@@ -42,11 +42,6 @@ def _drop_some(address: Any) -> None:
             break
         for i in range(first, min(first + _SHARE, n)):
             out[i] = x[i] * factor if _hash(np.uint32(i), one, other) >= limit else zero
-
-
-@cache
-def _worker() -> Any:
-    return compiled(worker=True)(_drop_some)
 
 
 def drop(x: Tensor, out: Tensor, first: int, second: int, least: int, scale: float) -> None:
@@ -62,4 +57,4 @@ def drop(x: Tensor, out: Tensor, first: int, second: int, least: int, scale: flo
     """
     bits = int(np.float32(scale).view(np.uint32))
     places = (x.data_ptr(), out.data_ptr())
-    run_team(_worker(), np.array([0, *places, first, second, least, bits, x.numel()], np.int64))
+    run_team(_drop_some, np.array([0, *places, first, second, least, bits, x.numel()], np.int64))

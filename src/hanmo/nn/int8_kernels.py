@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,7 @@ from torch import Tensor
 
 from hanmo.core.addresses import pointer_to
 from hanmo.core.atomics import atomic_add
-from hanmo.core.compiled import compiled
+from hanmo.core.compiled import compiled, compiled_worker
 from hanmo.core.team import run_team
 
 __all__ = ["restore", "round_rows"]
@@ -30,6 +28,7 @@ def _range(row: np.ndarray) -> Any:
     return low, high
 
 
+@compiled_worker(fastmath=_FASTMATH)
 def _round_some(address: Any) -> None:
     p = carray(address, (7,), np.int64)
     n, width = p[5], p[6]
@@ -49,6 +48,7 @@ def _round_some(address: Any) -> None:
                 whole[i, j] = np.int8(np.int32(np.rint((x[i, j] - middle) * factor)))
 
 
+@compiled_worker(fastmath=_FASTMATH)
 def _restore_some(address: Any) -> None:
     p = carray(address, (9,), np.int64)
     n, width = p[7], p[8]
@@ -68,11 +68,6 @@ def _restore_some(address: Any) -> None:
                 row[j] = np.float32(value).view(np.int32)
 
 
-@cache
-def _worker(function: Callable[[Any], None]) -> Any:
-    return compiled(worker=True, fastmath=_FASTMATH)(function)
-
-
 def round_rows(x: Tensor, whole: Tensor, scales: Tensor, middles: Tensor) -> None:
     """x ≈ whole scales + middles, row by row: the least and the greatest number of a row become ∓127.
 
@@ -83,7 +78,7 @@ def round_rows(x: Tensor, whole: Tensor, scales: Tensor, middles: Tensor) -> Non
         middles: (N,) float32, written.
     """
     places = [tensor.data_ptr() for tensor in (x, whole, scales, middles)]
-    run_team(_worker(_round_some), np.array([0, *places, *x.shape], np.int64))
+    run_team(_round_some, np.array([0, *places, *x.shape], np.int64))
 
 
 def restore(sums: Tensor, scales: Tensor, middles: Tensor, columns: Tensor, weights: Tensor, bias: Tensor) -> None:
@@ -98,4 +93,4 @@ def restore(sums: Tensor, scales: Tensor, middles: Tensor, columns: Tensor, weig
         bias: (D,) float32.
     """
     places = [tensor.data_ptr() for tensor in (sums, scales, middles, columns, weights, bias)]
-    run_team(_worker(_restore_some), np.array([0, *places, *sums.shape], np.int64))
+    run_team(_restore_some, np.array([0, *places, *sums.shape], np.int64))

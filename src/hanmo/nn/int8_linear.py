@@ -15,8 +15,8 @@ class Int8Linear(nn.Module):
 
     Vector-wise quantisation (Dettmers et al., 2022, §2.1), without its exception for outliers, and from the middle of its
     range for x, whose range after an activation function is lopsided: sums of whole numbers are exact, and what is lost is
-    the rounding, about 1 % of x and W each. A row has the same bits in any batch. On a CPU with
-    instructions for products of bytes (AVX-512 VNNI, AMX) it is three to four times as fast as float32.
+    the rounding, about 1 % of x and W each. A row has the same bits in any batch. It pays on a CPU with instructions for
+    products of bytes (AVX-512 VNNI): three to four times as fast there as float32.
     """
 
     weight: Tensor

@@ -111,8 +111,7 @@ def pipeline(task: str, model: str | Path, *, device: str = "auto", dtype: str =
         task: a name in `PIPELINES`.
         model: a model directory, such as runs/NAME/model, or the name of one on the Hugging Face hub.
         device: auto, cpu, cuda, mps.
-        dtype: float32, or int8 for an encoder on the CPU: large products in 8 bits (see `hanmo.models.int8`), about twice as
-            fast where the processor has instructions for them, probabilities off by a percent or two.
+        dtype: float32, or int8 for an encoder on the CPU: large products in 8 bits (see `hanmo.models.int8`).
 
     Raises:
         ConfigError: for a task or dtype that there is not.
@@ -122,10 +121,9 @@ def pipeline(task: str, model: str | Path, *, device: str = "auto", dtype: str =
         raise ConfigError(f"there is no task {task!r}", where="task", remedy=f"Choose one of {', '.join(PIPELINES)}.")
     if dtype not in ("float32", "int8"):
         raise ConfigError(f"pipelines do not compute in {dtype!r}", where="dtype", remedy="Choose float32 or int8.")
-    if dtype == "float32":
-        return PIPELINES[task](load(model, device=device), model)
-    opened = load(model, device="cpu" if device == "auto" else device)
-    if type(opened) is not LoadedModel:  # its subclasses write text
-        raise ModelError(f"8 bits are for encoders, not for a {type(opened).__name__}", where=model)
-    use_int8(opened.model, where=model)
+    opened = load(model, device="cpu" if dtype == "int8" and device == "auto" else device)
+    if dtype == "int8":
+        if type(opened) is not LoadedModel:  # its subclasses write text
+            raise ModelError(f"8 bits are for encoders, not for a {type(opened).__name__}", where=model)
+        use_int8(opened.model, where=model)
     return PIPELINES[task](opened, model)
