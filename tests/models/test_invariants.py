@@ -195,7 +195,9 @@ def test_same_seed_same_weights(name: str) -> None:
     assert all(torch.equal(one[key], two[key]) for key in one)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "llama", "llama blocks", "qwen3"])
+@pytest.mark.parametrize(
+    "name", ["gpt2", "llama", *(pytest.param(name, marks=pytest.mark.slow) for name in ("llama blocks", "qwen3"))]
+)
 def test_compiles_into_one_graph_for_training(name: str) -> None:
     model, ids = build(name, n_layers=1), random_ids(2, 10)
 
