@@ -19,9 +19,11 @@ from hanmo.core.errors import DataError, FormatError, MissingExtraError
 from hanmo.corpora.compression import COMPRESSED, open_stream, problem_of
 from hanmo.corpora.documents import Document, Skipped
 from hanmo.corpora.html_pages import read_html
+from hanmo.corpora.mediawiki import read_dump
 from hanmo.corpora.pieces import cut_text
 from hanmo.corpora.readers import Text, read_csv, read_jsonl, read_plain, read_python, read_tsv, read_whole
 from hanmo.corpora.settings import CorpusSettings
+from hanmo.corpora.warc import read_warc
 
 __all__ = ["KINDS", "SourceFile", "list_files", "read_file"]
 
@@ -37,6 +39,9 @@ KINDS: dict[str, Reader] = {
     ".jsonl": read_jsonl,
     ".csv": read_csv,
     ".tsv": read_tsv,
+    ".xml": read_dump,
+    ".warc": read_warc,
+    ".wet": read_warc,
 }
 """File endings that are read, each also with .gz, .bz2 or .xz behind it."""
 
