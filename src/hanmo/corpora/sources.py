@@ -18,6 +18,8 @@ from typing import IO
 from hanmo.core.errors import DataError, FormatError, MissingExtraError
 from hanmo.corpora.compression import COMPRESSED, open_stream, problem_of
 from hanmo.corpora.documents import Document, Skipped
+from hanmo.corpora.docx import read_docx
+from hanmo.corpora.epub import read_epub
 from hanmo.corpora.html_pages import read_html
 from hanmo.corpora.mediawiki import read_dump
 from hanmo.corpora.pieces import cut_text
@@ -42,6 +44,8 @@ KINDS: dict[str, Reader] = {
     ".xml": read_dump,
     ".warc": read_warc,
     ".wet": read_warc,
+    ".docx": read_docx,
+    ".epub": read_epub,
 }
 """File endings that are read, each also with .gz, .bz2 or .xz behind it."""
 

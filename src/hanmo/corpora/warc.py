@@ -25,6 +25,8 @@ _MAX_HEADER_BYTES = 2**16
 _START = re.compile(rb"WARC/[01]\.\d{1,2}[ \t]*\r?\n")
 _START_BYTES = 16
 """Longest line that begins a record."""
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
+_NEXT_START = re.compile(rb"\n(?=" + _START.pattern + rb")")
 _STATUS = re.compile(rb"HTTP/[\d.]{1,5}[ \t]+(\d{3})")
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 _NO_TEXT = frozenset({"warcinfo", "request", "metadata", "continuation"})
@@ -46,20 +48,18 @@ class _Records:
 
     def __init__(self, stream: IO[bytes], max_bytes: int):
         self._stream, self._max_bytes = stream, max_bytes
-        self._buffer = b""
+        self._buffer = bytearray()  # cut off in front, which moves nothing
 
     def __iter__(self) -> Iterator[_Record | str]:
         if not self._seek_start():
             raise FormatError("no WARC record in this file")
         while True:
             yield self._read_record()
-            self._fill(4)
-            self._buffer = self._buffer.lstrip(b"\r\n")
-            self._fill(_START_BYTES)
-            if not self._buffer.strip():
-                self._fill(_CHUNK_BYTES)
+            while self._fill(1) and self._buffer[0] in b"\r\n":
+                del self._buffer[: len(self._buffer) - len(self._buffer.lstrip(b"\r\n"))]
             if not self._buffer:
                 return
+            self._fill(_START_BYTES)
             if not _START.match(self._buffer):
                 found = self._seek_start()
                 yield "bytes between two records" if found else "bytes behind the last record"
@@ -68,68 +68,66 @@ class _Records:
 
     def _fill(self, size: int) -> bool:
         """Hold at least `size` bytes, if there are as many."""
-        parts, held = [self._buffer], len(self._buffer)
-        while held < size and (block := self._stream.read(max(_CHUNK_BYTES, size - held))):
-            parts.append(block)
-            held += len(block)
-        self._buffer = b"".join(parts)
-        return held >= size
+        while len(self._buffer) < size and (block := self._stream.read(_CHUNK_BYTES)):
+            self._buffer += block
+        return len(self._buffer) >= size
 
     def _seek_start(self) -> bool:
         """Go to the next line that begins a record."""
-        while True:
+        while self._fill(1):
             self._fill(_CHUNK_BYTES)
             if _START.match(self._buffer):
                 return True
-            if found := re.search(rb"\n(?=" + _START.pattern + rb")", self._buffer):
-                self._buffer = self._buffer[found.end() :]
+            if found := _NEXT_START.search(self._buffer):
+                del self._buffer[: found.end()]
                 return True
-            if len(self._buffer) < _CHUNK_BYTES:
-                self._buffer = b""
-                return False
-            self._buffer = self._buffer[-_START_BYTES:]
+            del self._buffer[: max(len(self._buffer) - _START_BYTES, 1)]
+        return False
 
     def _read_record(self) -> _Record | str:
         self._fill(_MAX_HEADER_BYTES)
-        head, body = _split_head(self._buffer[:_MAX_HEADER_BYTES])
-        if body is None:
-            self._buffer = self._buffer[5:]
+        head, start = _split_head(bytes(self._buffer[: self._head_bytes()]))
+        if start is None:
+            del self._buffer[:5]
             return "record header without end"
         headers = _parse_headers(head)
         length = headers.get("content-length", "")
-        self._buffer = self._buffer[body:]
+        del self._buffer[:start]
         if not re.fullmatch(r"[0-9]{1,15}", length):
             return "record without a valid Content-Length"
-        if int(length) > self._max_bytes:
-            return "record too large (max_record_bytes)" if self._skip(int(length)) else "record is cut off"
-        is_whole = self._fill(int(length))
-        block = self._buffer[: int(length)]
-        self._fill(int(length) + 4)
-        behind = self._buffer[int(length) : int(length) + 4]
-        if not is_whole or (behind and not behind.startswith((b"\r\n", b"\n"))):
-            # A wrong length, or damage: the next record may begin inside of what was taken for this one.
-            if found := re.search(rb"\n(?=" + _START.pattern + rb")", block):
-                self._buffer = self._buffer[found.end() :]
-            else:
-                self._buffer = self._buffer[int(length) :]
-            return "record is not as long as its Content-Length" if is_whole or found else "record is cut off"
-        self._buffer = self._buffer[int(length) :]
-        return _Record(headers, block)
+        size = int(length)
+        if size > self._max_bytes:
+            return "record too large (max_record_bytes)" if self._skip(size) else "record is cut off"
+        self._fill(size + 2)
+        is_whole, behind = len(self._buffer) >= size, bytes(self._buffer[size : size + 2])
+        if is_whole and (not behind or behind[:1] == b"\n" or behind == b"\r\n"):
+            block = bytes(self._buffer[:size])
+            del self._buffer[:size]
+            return _Record(headers, block)
+        # A wrong length, or damage: the next record may begin inside of what was taken for this one.
+        found = _NEXT_START.search(self._buffer, 0, size)
+        del self._buffer[: found.end() if found else size]
+        return "record is not as long as its Content-Length" if is_whole or found else "record is cut off"
+
+    def _head_bytes(self) -> int:
+        """How far a header can reach: to the first empty line, most often near."""
+        near = _EMPTY_LINE.search(self._buffer, 0, _MAX_HEADER_BYTES)
+        return min(near.end() if near else _MAX_HEADER_BYTES, _MAX_HEADER_BYTES)
 
     def _skip(self, size: int) -> bool:
         """Pass over `size` bytes without holding them."""
         while size > len(self._buffer):
             size -= len(self._buffer)
-            self._buffer = self._stream.read(_CHUNK_BYTES)
-            if not self._buffer:
+            self._buffer.clear()
+            if not self._fill(1):
                 return False
-        self._buffer = self._buffer[size:]
+        del self._buffer[:size]
         return True
 
 
 def _split_head(data: bytes) -> tuple[bytes, int | None]:
     """The header lines, and where they end; None where no empty line ends them."""
-    found = re.search(rb"\r?\n\r?\n", data)
+    found = _EMPTY_LINE.search(data)
     return (data[: found.start()], found.end()) if found else (b"", None)
 
 
@@ -180,6 +178,8 @@ def _read_page(record: _Record, max_bytes: int, max_ratio: float) -> Text | str:
         return "a page that was met before (revisit)"
     if kind not in ("response", "resource", "conversion"):
         return "record of an unknown type"
+    if record.headers.get("warc-target-uri", "").lstrip("<").startswith("metadata:"):
+        return "a log of the crawler"
     if kind == "response":
         if not content_type.lower().replace(" ", "").startswith("application/http"):
             return "response of another protocol than HTTP"

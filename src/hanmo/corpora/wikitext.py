@@ -25,7 +25,7 @@ from hanmo.corpora.wikitext_names import (
     VARIANTS,
 )
 
-__all__ = ["wikitext_to_text"]
+__all__ = ["remove_comments", "wikitext_to_text"]
 
 _MAX_DEPTH = 60
 """Brackets nested deeper than this are text; MediaWiki stops at 40."""
@@ -120,7 +120,7 @@ def wikitext_to_text(source: str, *, hidden_namespaces: Iterable[str] = ()) -> s
     if _REDIRECT.match(source):
         return None
     literals = _Literals()
-    text = _without_comments(source.replace(_HOLD, "").replace("\r\n", "\n"))
+    text = remove_comments(source.replace(_HOLD, "").replace("\r\n", "\n"))
     text = _resolve_brackets(text, literals, HIDDEN_NAMESPACES | frozenset(hidden_namespaces))
     text = _SUPERSCRIPT.sub(_script, text)
     text = _TAG.sub(_replace_tag, text)
@@ -132,8 +132,8 @@ def wikitext_to_text(source: str, *, hidden_namespaces: Iterable[str] = ()) -> s
     return literals.restore(_lay_out(text.split("\n"))).replace(_HOLD, "").strip()
 
 
-def _without_comments(text: str) -> str:
-    """Without `<!-- ... -->`; one without end reaches to the end, as in MediaWiki."""
+def remove_comments(text: str) -> str:
+    """A text without `<!-- ... -->`; one without end reaches to the end, as in MediaWiki."""
     parts, place = [], 0
     while (start := text.find("<!--", place)) >= 0:
         parts.append(text[place:start])
