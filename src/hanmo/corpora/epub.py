@@ -30,7 +30,7 @@ _BREAKS = frozenset(
 )
 _HIDDEN = frozenset({"script", "style", "head", "template", "rp", "rt", "nav"})
 _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote"})
-_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)[^<>]*>|<[!?][^<>]*>")
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,30})(?![a-zA-Z0-9])[^<>]*>|<[!?][^<>]*>")
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
 
 
