@@ -125,7 +125,7 @@ def test_gzip_bombs_and_damage(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(CHINESE.encode())[:-9])
     assert "cannot be read" in read(path)[1][0].reason
     path.write_bytes(b"no gzip")
-    assert "cannot be read" in read(path)[1][0].reason
+    assert [document.text for document in read(path)[0]] == ["no gzip"]
     path.write_bytes(gzip.compress(CHINESE.encode()) + gzip.compress(b"more"))
     assert read(path)[0][0].text == CHINESE + "more"
 

@@ -205,7 +205,7 @@ class _Build:
         return DataError(
             f"no documents found: {found}{self._losses()}",
             where=self.source,
-            remedy=f"Give a folder or file of these kinds, each also as .gz: {kinds}. Rows need text_key.",
+            remedy=f"Give a folder or file of these kinds, each also as .gz, .bz2 or .xz: {kinds}. Rows need text_key.",
         )
 
     def _losses(self) -> str:

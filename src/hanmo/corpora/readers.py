@@ -1,4 +1,4 @@
-"""One reader per kind of file: bytes to texts, in bounded memory.
+"""One reader per kind of text file: bytes to texts, in bounded memory.
 
 Files up to `BLOCK_BYTES` are decoded whole, with every check of `hanmo.text.encoding`. A larger file is decoded
 as a stream in the encoding of its first block; invalid sequences further on are removed.
@@ -15,15 +15,27 @@ import statistics
 import tokenize
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, Literal
 
-from hanmo.core.errors import MissingExtraError
+from hanmo.corpora.compression import problem_of
 from hanmo.corpora.documents import Skipped
+from hanmo.corpora.gutenberg import find_header, until_licence
 from hanmo.corpora.pieces import cut_stream
 from hanmo.corpora.settings import CorpusSettings
+from hanmo.corpora.tweets import normalize_tweet
 from hanmo.text.encoding import decode, detect_encoding
 
-__all__ = ["BLOCK_BYTES", "Text", "read_csv", "read_html", "read_jsonl", "read_plain", "read_python", "read_whole"]
+__all__ = [
+    "BLOCK_BYTES",
+    "Text",
+    "cut_into_texts",
+    "read_csv",
+    "read_jsonl",
+    "read_plain",
+    "read_python",
+    "read_tsv",
+    "read_whole",
+]
 
 BLOCK_BYTES = 16 * 2**20
 """Bytes read at a time."""
@@ -53,12 +65,19 @@ class _Blocks:
     def _start(self) -> str:
         data = self.stream.read(BLOCK_BYTES)
         if len(data) < BLOCK_BYTES:
+            if self.is_cut:
+                data = data[: data.rfind(b"\n") + 1] or data  # without half a character at the end
             decoded = decode(data)
             self.encoding, self.decoder = decoded.encoding, None
             return decoded.text
         self.encoding = "utf-8" if (name := detect_encoding(data)) == "ascii" else name
         self.decoder = codecs.getincrementaldecoder("cp950" if name == "big5" else self.encoding)("replace")
         return self.decoder.decode(data).replace("\ufffd", "").removeprefix("\ufeff")
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the file ended before its end, so that its last line may be half a line."""
+        return problem_of(self.stream) is not None
 
     def __iter__(self) -> Iterator[str]:
         yield self.first
@@ -70,9 +89,17 @@ class _Blocks:
 
 
 def read_plain(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator[Text | Skipped]:
-    """Read a .txt file: one document, one per line, or the pieces of a book (`CorpusSettings.lines`)."""
+    """Read a .txt file: one document, one per line, or the pieces of a book (`CorpusSettings.lines`).
+
+    A book of Project Gutenberg comes without its header and licence.
+    """
     blocks = _Blocks(stream)
     meta = {"encoding": blocks.encoding}
+    header = find_header(blocks.first) if settings.lines != "document" else None
+    if header is not None:
+        book = until_licence(blocks, header.end)
+        yield from cut_into_texts(book, settings.piece_chars, settings, meta | header.meta)
+        return
     if settings.lines == "document" or (settings.lines == "auto" and _lines_are_documents(blocks.first)):
         for number, line in _lines(blocks):
             if line is None:
@@ -80,7 +107,7 @@ def read_plain(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterat
             elif line.strip():
                 yield Text(text=line, part=str(number), meta=meta)
         return
-    yield from _pieces(blocks, settings.piece_chars, settings, meta)
+    yield from cut_into_texts(blocks, settings.piece_chars, settings, meta)
 
 
 def _lines_are_documents(text: str) -> bool:
@@ -100,7 +127,8 @@ def _lines_are_documents(text: str) -> bool:
     return statistics.median(lengths) >= 60 and indented < 0.05 * len(lines) and spread >= 1.25
 
 
-def _pieces(blocks: Iterable[str], size: int, settings: CorpusSettings, meta: dict[str, Any]) -> Iterator[Text]:
+def cut_into_texts(blocks: Iterable[str], size: int, settings: CorpusSettings, meta: dict[str, Any]) -> Iterator[Text]:
+    """Texts of about `size` characters from a text that arrives in blocks; one text where it is no longer."""
     pieces = cut_stream(blocks, piece_chars=size, max_chars=settings.max_document_chars)
     first = next(pieces, "")
     second = next(pieces, None)
@@ -114,7 +142,7 @@ def _pieces(blocks: Iterable[str], size: int, settings: CorpusSettings, meta: di
 def read_whole(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator[Text | Skipped]:
     """Read a file that is one document (.md, .rst); only one longer than the limit is cut."""
     blocks = _Blocks(stream)
-    yield from _pieces(blocks, settings.max_document_chars * 2 // 3, settings, {"encoding": blocks.encoding})
+    yield from cut_into_texts(blocks, settings.max_document_chars * 2 // 3, settings, {"encoding": blocks.encoding})
 
 
 def read_python(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator[Text | Skipped]:
@@ -133,29 +161,7 @@ def read_python(stream: IO[bytes], name: str, settings: CorpusSettings) -> Itera
         decoded = decode(data)
         text, declared = decoded.text, decoded.encoding
     size = settings.max_document_chars * 2 // 3
-    yield from _pieces([text], size, settings, {"encoding": declared})
-
-
-def read_html(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator[Text | Skipped]:
-    """Read the main text of an HTML page with trafilatura (Barbaresi, 2021).
-
-    Raises:
-        MissingExtraError: if trafilatura is not installed.
-    """
-    try:
-        import trafilatura
-    except ImportError as error:
-        raise MissingExtraError("trafilatura", "corpus", "reading .html files") from error
-    data = stream.read(BLOCK_BYTES)
-    if len(data) == BLOCK_BYTES:
-        yield Skipped(source=name, reason="HTML page too large")
-        return
-    decoded = decode(data)
-    text = trafilatura.extract(decoded.text, include_comments=False) if decoded.text.strip() else None
-    if not text:
-        yield Skipped(source=name, reason="no main text found in this HTML page")
-        return
-    yield from _pieces([text], settings.max_document_chars * 2 // 3, settings, {"encoding": decoded.encoding})
+    yield from cut_into_texts([text], size, settings, {"encoding": declared})
 
 
 def read_jsonl(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator[Text | Skipped]:
@@ -187,18 +193,30 @@ def read_jsonl(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterat
                 meta["group"] = f"{name}:{group}"
             if isinstance(row.get("id"), str | int):
                 meta["original_id"] = row["id"]
-            yield Text(text=row[key], part=str(number), meta=meta)
+            text = normalize_tweet(row[key]) if settings.normalize_tweets else row[key]
+            yield Text(text=text, part=str(number), meta=meta)
 
 
 def read_csv(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator[Text | Skipped]:
     """Read a .csv file: the column named `settings.text_key`, else the only, else the longest column."""
     blocks = _Blocks(stream)
-    lines = (line if line is not None else "" for _, line in _lines(blocks, keep_ends=True))
     head = blocks.first[:100_000]
     delimiter = max(",\t;|", key=lambda mark: head.split("\n", 1)[0].count(mark))
+    yield from _read_table(blocks, name, settings, delimiter, csv.QUOTE_MINIMAL)
+
+
+def read_tsv(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator[Text | Skipped]:
+    """Read a .tsv file as a .csv one; a quotation mark in it is a quotation mark (IANA text/tab-separated-values)."""
+    yield from _read_table(_Blocks(stream), name, settings, "\t", csv.QUOTE_NONE)
+
+
+def _read_table(
+    blocks: _Blocks, name: str, settings: CorpusSettings, delimiter: str, quoting: Literal[0, 3]
+) -> Iterator[Text | Skipped]:
+    lines = (line if line is not None else "" for _, line in _lines(blocks, keep_ends=True))
     old_limit = csv.field_size_limit(_MAX_LINE_CHARS)
     try:
-        reader = csv.reader(lines, delimiter=delimiter)
+        reader = csv.reader(lines, delimiter=delimiter, quoting=quoting)
         rows: list[tuple[int, list[str]]] = []
         column: int | None = None
         while True:
@@ -214,19 +232,22 @@ def read_csv(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator
                     continue
                 column, skip_first = _text_column([cells for _, cells in rows], settings.text_key)
                 for number, cells in rows[1 if skip_first else 0 :]:
-                    yield from _csv_text(cells, column, name, number, blocks.encoding)
+                    yield from _row_text(cells, column, f"{name}:{number}", blocks.encoding, settings)
             if row is None:
                 return
-            yield from _csv_text(row, column, name, start, blocks.encoding)
+            yield from _row_text(row, column, f"{name}:{start}", blocks.encoding, settings)
     finally:
         csv.field_size_limit(old_limit)
 
 
-def _csv_text(cells: list[str], column: int, name: str, number: int, encoding: str) -> Iterator[Text | Skipped]:
+def _row_text(
+    cells: list[str], column: int, where: str, encoding: str, settings: CorpusSettings
+) -> Iterator[Text | Skipped]:
     if len(cells) > column:
-        yield Text(text=cells[column], part=str(number), meta={"encoding": encoding})
+        text = normalize_tweet(cells[column]) if settings.normalize_tweets else cells[column]
+        yield Text(text=text, part=where.rpartition(":")[2], meta={"encoding": encoding})
     elif cells:
-        yield Skipped(source=f"{name}:{number}", reason="row has no text column")
+        yield Skipped(source=where, reason="row has no text column")
 
 
 def _text_column(rows: list[list[str]], text_key: str) -> tuple[int, bool]:
@@ -247,7 +268,7 @@ def _text_column(rows: list[list[str]], text_key: str) -> tuple[int, bool]:
     return column, is_header and len(set(header)) == len(header) and len(header[column]) < 0.5 * mean
 
 
-def _lines(blocks: Iterable[str], *, keep_ends: bool = False) -> Iterator[tuple[int, str | None]]:
+def _lines(blocks: _Blocks, *, keep_ends: bool = False) -> Iterator[tuple[int, str | None]]:
     """Lines with their numbers, over block borders; None for one that is too long to hold."""
     number, rest, overlong = 1, "", False
     for block in blocks:
@@ -259,5 +280,5 @@ def _lines(blocks: Iterable[str], *, keep_ends: bool = False) -> Iterator[tuple[
             number, overlong = number + 1, False
         if len(rest) > _MAX_LINE_CHARS:
             rest, overlong = "", True
-    if rest or overlong:
+    if (rest or overlong) and not blocks.is_cut:
         yield number, None if overlong else rest

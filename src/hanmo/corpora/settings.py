@@ -15,7 +15,7 @@ class CorpusSettings(Settings):
     """How documents are read, cleaned, deduplicated and split."""
 
     text_key: str = "text"
-    """Key of the text in .jsonl rows; also the column of .csv files where it has this name."""
+    """Key of the text in .jsonl rows; also the column of .csv and .tsv files where it has this name."""
     lines: Literal["auto", "document", "file"] = "auto"
     """What a .txt file is: one document per line, one document, or told by the look of its lines."""
     piece_chars: int = Field(default=20_000, ge=200)
@@ -23,9 +23,15 @@ class CorpusSettings(Settings):
     max_document_chars: int = Field(default=1_000_000, ge=1_000)
     """Longest document, in characters; a longer one is cut at paragraph, line or sentence ends."""
     max_file_bytes: int = Field(default=512 * 2**20, ge=1)
-    """Largest file that is read, in bytes (after decompression); a larger one is skipped, with a reason."""
+    """Largest file that is read, in bytes; a larger one is skipped, with a reason. What a compressed file holds beyond
+    is left out, with a reason. Dumps and web archives have no limit but that of their records."""
+    max_record_bytes: int = Field(default=16 * 2**20, ge=1_000)
+    """Largest page of a dump or record of a web archive, in bytes; a larger one is skipped, with a reason."""
     max_gzip_ratio: float = Field(default=200.0, gt=1)
-    """Largest ratio of decompressed to compressed bytes, once past the first megabyte; more is a bomb."""
+    """Largest ratio of decompressed to compressed bytes (of any compression), once past the first megabyte; more is a
+    bomb."""
+    normalize_tweets: bool = False
+    """Write user names as `@user` and links as `http` in rows of .jsonl, .csv and .tsv."""
     repair_mojibake: bool = True
     """Turn back text that was decoded in a wrong encoding."""
     quality_filters: bool = True

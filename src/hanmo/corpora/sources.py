@@ -1,26 +1,31 @@
 """Files to documents: walk a folder in a fixed order and read each kind of file with its reader.
 
-What a document is: a file, except rows of .jsonl and .csv, lines of a .txt that has one document per line, and the
-pieces of long files. Pieces of one file carry the same group, so that a split keeps a book on one side; only when
+What a document is: a file, except rows of .jsonl, .csv and .tsv, lines of a .txt that has one document per line,
+articles of a dump, pages of a web archive, and the pieces of long files. Pieces of one file carry the same group, so that a split keeps a book on one side; only when
 a corpus has too few files for that does `hanmo.corpora.splits` cut books into contiguous stretches.
 """
 
 from __future__ import annotations
 
-import gzip
 import os
+import re
 import stat
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from hanmo.core.errors import DataError, FormatError, MissingExtraError
+from hanmo.corpora.compression import COMPRESSED, open_stream, problem_of
 from hanmo.corpora.documents import Document, Skipped
+from hanmo.corpora.docx import read_docx
+from hanmo.corpora.epub import read_epub
+from hanmo.corpora.html_pages import read_html
+from hanmo.corpora.mediawiki import read_dump
 from hanmo.corpora.pieces import cut_text
-from hanmo.corpora.readers import Text, read_csv, read_html, read_jsonl, read_plain, read_python, read_whole
+from hanmo.corpora.readers import Text, read_csv, read_jsonl, read_plain, read_python, read_tsv, read_whole
 from hanmo.corpora.settings import CorpusSettings
+from hanmo.corpora.warc import read_warc
 
 __all__ = ["KINDS", "SourceFile", "list_files", "read_file"]
 
@@ -35,8 +40,19 @@ KINDS: dict[str, Reader] = {
     ".htm": read_html,
     ".jsonl": read_jsonl,
     ".csv": read_csv,
+    ".tsv": read_tsv,
+    ".xml": read_dump,
+    ".warc": read_warc,
+    ".wet": read_warc,
+    ".docx": read_docx,
+    ".epub": read_epub,
 }
-"""File endings that are read, each also with .gz behind it."""
+"""File endings that are read, each also with .gz, .bz2 or .xz behind it."""
+
+_ARCHIVES = frozenset({".xml", ".warc", ".wet"})
+"""Kinds that hold many records with a limit each, in files of any size."""
+_DUMP_PART = re.compile(r"\.xml-p\d+p\d+.*")
+"""How the parts of a Wikipedia dump end: `pages-articles1.xml-p1p41242`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +64,11 @@ class SourceFile:
 
     @property
     def kind(self) -> str:
-        """File ending in lower case, without .gz."""
-        name = self.path.name.lower().removesuffix(".gz")
-        return os.path.splitext(name)[1]
+        """File ending in lower case, without that of a compression."""
+        name, ending = os.path.splitext(self.path.name.lower())
+        if ending in COMPRESSED:
+            name, ending = os.path.splitext(name)
+        return ".xml" if _DUMP_PART.fullmatch(ending) else ending
 
 
 def list_files(source: str | Path, *, exclude: Path | None = None) -> tuple[list[SourceFile], list[Skipped]]:
@@ -83,7 +101,7 @@ def list_files(source: str | Path, *, exclude: Path | None = None) -> tuple[list
 
 
 def _known_kinds() -> str:
-    return ", ".join(KINDS) + ", each also as .gz"
+    return ", ".join(KINDS) + ", each also as .gz, .bz2 or .xz"
 
 
 def _walk(
@@ -135,19 +153,20 @@ def read_file(file: SourceFile, settings: CorpusSettings) -> Iterator[Document |
     """Read the documents of one file. A file that cannot be read (gone, no permission, damaged, binary, too large)
     gives one `Skipped` for the file, a bad row one for the row."""
     try:
-        with _open(file.path, settings) as stream:
+        with open_stream(file.path, settings, is_archive=file.kind in _ARCHIVES) as stream:
             for text in KINDS[file.kind](stream, file.name, settings):
                 if isinstance(text, Skipped):
                     yield text
                 else:
                     yield from _documents_of(file, text, settings)
+            if (problem := problem_of(stream)) is not None:
+                yield Skipped(source=file.name, reason=f"cannot be read to its end ({problem})")
     except (FormatError, MissingExtraError) as error:
         yield Skipped(source=file.name, reason=error.what if isinstance(error, FormatError) else str(error))
     except FileNotFoundError:
         yield Skipped(source=file.name, reason="vanished while reading")
-    except (OSError, EOFError, zlib.error) as error:
-        detail = error.strerror if isinstance(error, OSError) and error.strerror else error
-        yield Skipped(source=file.name, reason=f"cannot be read ({detail})")
+    except OSError as error:
+        yield Skipped(source=file.name, reason=f"cannot be read ({error.strerror or error})")
 
 
 def _documents_of(file: SourceFile, text: Text, settings: CorpusSettings) -> Iterator[Document]:
@@ -163,27 +182,3 @@ def _documents_of(file: SourceFile, text: Text, settings: CorpusSettings) -> Ite
     )
     for number, piece in enumerate(pieces, 1):
         yield Document(text=piece, id=f"{name}.{number}", source=file.name, meta={**meta, "piece": number})
-
-
-def _open(path: Path, settings: CorpusSettings) -> IO[bytes]:
-    """Open a file for reading, decompressing .gz, after checking that it stays within the limits."""
-    size = path.stat().st_size
-    if not path.name.lower().endswith(".gz"):
-        if size > settings.max_file_bytes:
-            raise FormatError(f"larger than {_mebibytes(settings.max_file_bytes)} (max_file_bytes)")
-        return open(path, "rb")
-    with gzip.open(path, "rb") as stream:
-        total = 0
-        while block := stream.read(2**20):
-            total += len(block)
-            if total > settings.max_file_bytes:
-                raise FormatError(f"decompresses to more than {_mebibytes(settings.max_file_bytes)} (max_file_bytes)")
-            if total > 2**20 and total > settings.max_gzip_ratio * size:
-                raise FormatError(
-                    f"decompresses to more than {settings.max_gzip_ratio:.0f} times its size (max_gzip_ratio)"
-                )
-    return cast("IO[bytes]", gzip.open(path, "rb"))
-
-
-def _mebibytes(size: int) -> str:
-    return f"{size / 2**20:.0f} MiB" if size >= 2**20 else f"{size} bytes"
