@@ -55,12 +55,14 @@ def id_character(body: str) -> str:
 
 # -- personal data
 
-MAIL_HOSTS = (
+MAIL_HOST_LIST = (
     "qq.com 163.com 126.com gmail.com outlook.com foxmail.com sina.com.cn tsinghua.edu.cn mail.bnu.edu.cn example.org "
     "hotmail.co.uk ox.ac.uk t-online.de corp.example.com protonmail.com me.com yahoo.co.jp company.io startup.ai gov.cn "
     "my-shop.store news.bbc.co.uk uni-muenchen.de dept.univ.museum studio.design"
-).split()
-NAMES = "li.wei zhang_san wangfang john.smith j.doe mary-ann o'brien info chen1988 liu.yang.2003 x admin xiaoming Maria.Garcia".split()
+)
+MAIL_HOSTS = MAIL_HOST_LIST.split()
+NAME_LIST = "li.wei zhang_san wangfang john.smith j.doe mary-ann o'brien info chen1988 liu.yang.2003 x admin xiaoming Maria.Garcia"
+NAMES = NAME_LIST.split()
 
 
 def make_email(rng: random.Random, zh: bool) -> Made:
@@ -113,6 +115,9 @@ def make_phone(rng: random.Random, zh: bool) -> Made:
             if number[:3] in {"154"}:
                 number = "159" + number[3:]
             spaced = [f"{number[:3]}{gap}{number[3:7]}{gap}{number[7:]}" for gap in (" ", "-")]
+            spaced += [f"{number[:3]}.{number[3:7]}.{number[7:]}"]
+            if rng.random() < 0.03:
+                spaced = [f"{number[:3]} {number[3:6]} {number[6:]}"]
             number = rng.choice([number, number, number, *spaced])
             number = rng.choice(["", "", "", "+86", "+86 ", "+86-", "86-", "(+86)", "0086 ", "（+86）"]) + number
         elif kind < 0.9:
@@ -320,7 +325,7 @@ def make_url(rng: random.Random, zh: bool) -> Made:
             f"{rng.choice(['https', 'ftp', 'postgres', 'mongodb+srv', 'redis'])}://{word(rng, 5)}:{secret[:10]}@{host}/db",
         )
     elif kind == 6:
-        head, span = f"https://maps.example.com/js?", f"v=3&key=AIza{secret}9"
+        head, span = "https://maps.example.com/js?", f"v=3&key=AIza{secret}9"
     else:
         head, span = (
             f"https://bucket.{host}/a/b.png?",
@@ -513,6 +518,17 @@ NEGATIVES: tuple[Callable[[random.Random], str], ...] = (
     lambda r: f"国药准字Z{digits(r, 8)}",
     lambda r: f"统一社会信用代码91110105MA{word(r, 7, 'ABCDEFGHJKLMNPQRTUWXY0123456789')}{digits(r, 1)}",
     lambda r: f"tweet {digits(r, 19, '1')}",
+    lambda r: f"交易流水{digits(r, 16, '2456')}",
+    lambda r: f"reading {digits(r, 16, '123456789')} done",
+    lambda r: f"{r.randint(100, 999)} {r.randint(100, 999)} {r.randint(1000, 9999)} {r.randint(10, 99)}",
+    lambda r: f"1.{r.randint(1, 9)}.{r.randint(1, 9)}.{r.randint(1, 9)} {r.choice(['概述', 'Overview', '引言'])}",
+    lambda r: f"M{r.randint(1, 9)}.{r.randint(1, 9)}c{r.randint(1, 9)}.{r.randint(1, 9)}-{r.randint(1, 9)}.{r.randint(1, 9)}.{r.randint(1, 9)}.{r.randint(1, 9)} 0 1",
+    lambda r: f"x={r.randint(1, 99)}+{digits(r, 10, '123456789')}",
+    lambda r: f"photo ({digits(r, 11, '1')}).jpg",
+    lambda r: f"https://example.com/reset?token=YOUR_TOKEN&lang=en and ?code={r.randint(100, 999)}",
+    lambda r: f"https://example.com/s?key={word(r, 5)}&session=2024&max_tokens=100&author={word(r, 6)}",
+    lambda r: f"{r.choice(['2', '3', 'f'])}{hexes(r, 3)}::{word(r, 4, 'ghijk')}() std::{hexes(r, 4)}::x",
+    lambda r: f"有{r.randint(100, 999)}-{r.randint(1000, 9999)}-{r.randint(1000, 9999)}个组合，{r.randint(100, 199)}-{r.randint(100, 999)}-{r.randint(1000, 9999)}",
 )  # fmt: skip
 
 FILLERS_ZH = ("今天天气不错。", "据记者了解，", "他说：", "", "", "（完）", "会议在下午三点开始，共有25人参加。")

@@ -6,10 +6,8 @@ import calendar
 
 __all__ = ["is_date", "luhn_holds", "resident_id_holds"]
 
-_PROVINCES = frozenset(
-    "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83".split()
-)
-"""First two digits of the division codes of GB/T 2260."""
+_DIVISIONS = "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83"
+_PROVINCES = frozenset(_DIVISIONS.split())  # the first two digits of the codes of GB/T 2260
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECK_CHARACTERS = "10X98765432"
 

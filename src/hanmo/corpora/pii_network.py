@@ -25,7 +25,7 @@ _DISGUISED = re.compile(
 _LOCAL = re.compile(r"(?<![A-Za-z0-9_@])[A-Za-z0-9_](?:[A-Za-z0-9._%+'-]{0,62}[A-Za-z0-9_+-])?\Z")
 _LONGEST_LOCAL = 64
 _REPOSITORY = "git"  # git@host:path is how everyone writes one
-_TOP_LEVEL = frozenset(
+_TOP_LEVEL_NAMES = (
     "com net org edu gov mil int info biz name pro aero coop museum mobi jobs travel tel asia cat post xxx arpa "
     "example test invalid local localhost lan internal corp home localdomain intranet onion "
     "xyz top site online tech store club vip wang shop app dev page cloud live blog news email mail work world today ltd "
@@ -36,8 +36,9 @@ _TOP_LEVEL = frozenset(
     "finance financial capital bank money fund credit insurance law legal lawyer consulting engineering technology software "
     "computer video photo photos photography gallery music film games game play sport fit health care clinic doctor dental "
     "hospital pharmacy restaurant cafe bar pizza food kitchen garden farm eco earth green energy solar build construction "
-    "london paris berlin tokyo nyc amsterdam hamburg wien moscow sydney melbourne taipei google apple amazon microsoft".split()
+    "london paris berlin tokyo nyc amsterdam hamburg wien moscow sydney melbourne taipei google apple amazon microsoft"
 )
+_TOP_LEVEL = frozenset(_TOP_LEVEL_NAMES.split())
 _NO_COUNTRY = frozenset({"js", "ts", "xx"})
 _MAIL_WORD = re.compile(r"(?i)mail|邮[箱件]|郵[箱件]|信箱|contact|联系|聯絡")
 
@@ -77,7 +78,9 @@ def _is_top_level(name: str) -> bool:
 
 # -- URLs
 
-_URL = re.compile(r"(?:://|(?<![A-Za-z0-9])www\.)[A-Za-z0-9\-._~:/?#\[\]@!$&()*+,;=%|{}]+")
+_URL_CHARACTERS = r"[A-Za-z0-9\-._~:/?#\[\]@!$&()*+,;=%{}]+"
+_URL = re.compile("://" + _URL_CHARACTERS)
+_WWW = re.compile(r"www\." + _URL_CHARACTERS)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}\Z")
 _PARAMETER = re.compile(r"[?&#;]([A-Za-z0-9_.\-\[\]%]{1,60})=([^&#;]*)")
 _SECRET_NAME = re.compile(
@@ -98,16 +101,8 @@ def find_urls(text: str) -> Iterator[Span]:
 
     The whole of it goes where the secret is a password before the host or a part of the path.
     """
-    if "://" not in text and "www." not in text:
-        return
-    for match in _URL.finditer(text):
-        start, end = match.start(), match.end()
-        if text[start] == ":":
-            scheme = _SCHEME.search(text[max(0, start - 31) : start])
-            if scheme is None:
-                continue
-            start -= len(scheme[0])
-        url = text[start:end].rstrip(".,;:!?|{")
+    for start, end in (*_with_scheme(text), *_without_scheme(text)):
+        url = text[start:end].rstrip(".,;:!?{")
         if ")" in url and "(" not in url:
             url = url[: url.index(")")]
         end = start + len(url)
@@ -118,6 +113,19 @@ def find_urls(text: str) -> Iterator[Span]:
         assert head is not None
         if any(_is_secret(*parameter) for parameter in _PARAMETER.findall(url[head.end() :])):
             yield Span(start + head.end() + 1, end, "url")
+
+
+def _with_scheme(text: str) -> Iterator[tuple[int, int]]:
+    for match in _URL.finditer(text):
+        if scheme := _SCHEME.search(text[max(0, match.start() - 31) : match.start()]):
+            yield match.start() - len(scheme[0]), match.end()
+
+
+def _without_scheme(text: str) -> Iterator[tuple[int, int]]:
+    for match in _WWW.finditer(text):
+        before = text[max(0, match.start() - 1) : match.start()]
+        if before != "/" and not (before.isascii() and before.isalnum()):
+            yield match.span()
 
 
 def _has_password(url: str) -> bool:
@@ -142,11 +150,11 @@ def _is_secret(name: str, value: str) -> bool:
 
 # -- IP
 
-_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(
-    rf"{_OCTET}(?:\.{_OCTET}){{3}}(?![0-9A-Za-z_]|\.[0-9]|-[0-9]{{1,3}}(?![0-9.])|\.(?:tar|zip|exe|jar|whl|deb|rpm|msi|apk|dll)\b)"
+    r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}"
+    r"(?![0-9A-Za-z_]|\.[0-9]|-[0-9]{1,3}(?![0-9.])|\.(?:tar|zip|exe|jar|whl|deb|rpm|msi|apk|dll)\b)"
 )
-_IPV4_HINT = re.compile(r"\.[0-9]{1,3}\.")
+_IPV4_HINT = re.compile(r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
 _PART_BEFORE = re.compile(r"(?:[0-9A-Za-z_.$¥€£￥§]|[A-Za-z0-9_]/|[A-Za-z]-)\Z")
 _VERSION_BEFORE = re.compile(
     r"(?i)(?:(?<![a-z])(?:version|ver|v|release|rel|build|firmware|driver|update|upgrade|sdk|api|section|sections|sec|chapter|"
@@ -157,10 +165,12 @@ _VERSION_BEFORE = re.compile(
 _VERSION_AFTER = re.compile(
     r"(?i)\s?(?:[节節条條章款]|版|\(?(?:beta|alpha|release|version|rc[0-9]|build|stable|lts)\b)"
 )
-_HEADING = re.compile(r" [A-Za-z\u4e00-\u9fff]")
-_IPV6_HINT = re.compile(r":[0-9A-Fa-f]{0,4}:")
+_HEADING = re.compile(r" ?[A-Za-z\u4e00-\u9fff]")
+_RANGE = re.compile(r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}-\Z")
+_ADDRESS_WORD = re.compile(r"(?i)(?<![a-z])ip|地址|服务器|主机|网关|dns|host|server|ping|client|login|://")
+_IPV6_HINT = re.compile(r"[23Ff][0-9A-Fa-f]{3}:[0-9A-Fa-f]{0,4}:")
 _IPV6 = re.compile(
-    r"(?<![0-9A-Za-z_.])[23Ff][0-9A-Fa-f]{3}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?:\.[0-9]{1,3}){3})?(?![0-9A-Za-z_])"
+    r"[23Ff](?<![0-9A-Za-z_.].)[0-9A-Fa-f]{3}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?:\.[0-9]{1,3}){3})?(?![0-9A-Za-z_])"
 )
 _GROUP_BEFORE = re.compile(r"(?:(?<![0-9A-Za-z_])[0-9A-Fa-f]{1,4}|:):\Z")
 
@@ -169,7 +179,7 @@ def find_ips(text: str) -> Iterator[Span]:
     """IPv4 and IPv6 addresses of machines, private networks included.
 
     Loopback, unspecified, multicast, broadcast addresses and masks belong to nobody. Four numbers with dots are a version
-    or a heading after words such as "version", 版本, 第 or `Chrome/`, before 节, and at the beginning of a line when small.
+    or a heading after words such as "version", 版本, 第 or `Chrome/`, before 节, and where they are small and no word says "IP".
     """
     if _IPV4_HINT.search(text):
         yield from _find_ipv4(text)
@@ -180,14 +190,19 @@ def find_ips(text: str) -> Iterator[Span]:
 def _find_ipv4(text: str) -> Iterator[Span]:
     for match in _IPV4.finditer(text):
         start, end = match.span()
-        parts = [int(part) for part in match[0].split(".")]
+        octets = match[0].split(".")
+        parts = [int(octet) for octet in octets]
+        if max(parts) > 255 or any(octet[0] == "0" and len(octet) > 1 for octet in octets):
+            continue
         if parts[0] in (0, 127) or parts[0] >= 224 or _PART_BEFORE.search(text, max(0, start - 2), start):
             continue
+        if text[start - 1 : start] == "-" and not _RANGE.search(text, max(0, start - 17), start):
+            continue  # a shape in SVG: 2.4-2.7.5.5
         before = words_before(text, start)
         if _VERSION_BEFORE.search(before) or _VERSION_AFTER.match(words_after(text, end)):
             continue
-        starts_line = start == 0 or text[start - 1] == "\n"
-        if starts_line and max(parts) <= 30 and min(parts) > 0 and _HEADING.match(text, end):
+        is_heading = text[start - 1 : start] in ("", "\n") and max(parts) <= 30 and _HEADING.match(text, end)
+        if (is_heading or max(parts) < 10) and min(parts) > 0 and not _ADDRESS_WORD.search(before):
             continue
         yield Span(start, end, "ip")
 

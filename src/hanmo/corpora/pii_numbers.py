@@ -6,6 +6,7 @@ grouping; where any number would look right, a word beside it must say what it i
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 
@@ -21,15 +22,19 @@ _MARGIN = 12
 """Characters around the digits that belong to them: `+`, brackets, an extension."""
 
 
+@functools.lru_cache(maxsize=1)  # every detector of numbers asks for those of the same text
+def _regions(text: str) -> list[tuple[int, int]]:
+    return [region.span() for region in _REGION.finditer(text)]
+
+
 def _candidates(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
     """Matches of a pattern where digits stand close enough together; quick over text with few digits."""
     done = 0
-    for region in _REGION.finditer(text):
-        first, last = max(done, region.start() - _MARGIN), min(len(text), region.end() + _MARGIN)
-        for match in pattern.finditer(text, first, last):
+    for start, end in _regions(text):
+        for match in pattern.finditer(text, max(done, start - _MARGIN), min(len(text), end + _MARGIN)):
             done = match.end()
             yield match
-        done = max(done, region.end())
+        done = max(done, end)
 
 
 def _digits(number: str) -> str:
@@ -47,12 +52,18 @@ _AMOUNT_AFTER = re.compile(
     r"\s?(?:[元亿億%‰]|万(?!一)|美元|欧元|港币|人民币|(?i:usd|rmb|cny|eur|dollars|yuan|bytes|ms)\b)"
 )
 
+_FILE_END = re.compile(r"[)\]]?\.(?:jpe?g|png|gif|webp|mp[34]|pdf|html?|zip)(?![A-Za-z0-9])")
+
 
 def _is_other_number(text: str, start: int, end: int) -> bool:
-    """Whether the words around a number say that it is a reference or an amount."""
+    """Whether what stands around a number says that it is a reference, an amount or the name of a file."""
     before = words_before(text, start)
+    after = words_after(text, end)
     return bool(
-        _REFERENCE.search(before) or _AMOUNT_BEFORE.search(before) or _AMOUNT_AFTER.match(words_after(text, end))
+        _REFERENCE.search(before)
+        or _AMOUNT_BEFORE.search(before)
+        or _AMOUNT_AFTER.match(after)
+        or _FILE_END.match(after)
     )
 
 
@@ -97,7 +108,7 @@ _CARD_WORD = re.compile(
 )
 _NETWORKS = (  # prefix, lengths: ISO/IEC 7812 ranges of the networks
     (re.compile(r"62"), range(16, 20)),  # UnionPay
-    (re.compile(r"4"), (16, 19)),  # Visa
+    (re.compile(r"4"), (16,)),  # Visa
     (re.compile(r"5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)"), (16,)),  # Mastercard
     (re.compile(r"3[47]"), (15,)),  # American Express
     (re.compile(r"6011|64[4-9]|65"), range(16, 20)),  # Discover
@@ -132,9 +143,12 @@ def _is_card(text: str, start: int, end: int) -> bool:
 
 # -- telephones
 
-_EXTENSION = r"(?: ?(?:转|轉|分机|-|,? ?(?:ext|Ext|EXT|extension|x)\.?) ?[0-9]{1,6})?"
+_EXTENSION = r"(?: ?(?:转|轉|分机|,? ?(?:ext|Ext|EXT|extension|x)\.?) ?[0-9]{1,6}|-[0-9]{1,6})?"
 _MOBILE = re.compile(
-    rf"{_FROM}(?:(?:\+|00)?86[ -]?|[(（](?:\+|00)?86[)）][ -]?)?1[3-9][0-9][ -]?[0-9]{{4}}[ -]?[0-9]{{4}}{_TO}"
+    rf"{_FROM}(?:(?:\+|00)?86[ -]?|[(（](?:\+|00)?86[)）][ -]?)?1[3-9][0-9](?P<gap>[ .-]?)[0-9]{{4}}(?:(?P=gap)|[ -]?)[0-9]{{4}}{_TO}"
+)
+_MOBILE_IN_FIVES = re.compile(
+    rf"{_FROM}(?:(?:\+|00)?86[ -]?)?1[3-9][0-9](?P<gap>[ -])[0-9]{{3}}(?P=gap)[0-9]{{5}}{_TO}"
 )
 _LANDLINE = re.compile(
     rf"{_FROM}(?:(?:\+|00)?86[ -]?)?(?:[(（]0(?:10|2[0-9]|[3-9][0-9]{{2}})[)）][ -]{{0,2}}|0(?:10|2[0-9]|[3-9][0-9]{{2}})[ -]{{0,2}})"
@@ -146,7 +160,7 @@ _AMERICAN = re.compile(
     rf"{_EXTENSION}{_TO}"
 )
 _INTERNATIONAL = re.compile(
-    rf"(?<![A-Za-z0-9+])(?:\+|00)[1-9][0-9]{{0,2}}(?:[ .-]?\([0-9]{{1,5}}\))?(?:[ .-]?[0-9]){{5,13}}{_EXTENSION}"
+    rf"(?<![A-Za-z0-9+)\]])(?:\+|00)[1-9][0-9]{{0,2}}(?:[ .-]?\([0-9]{{1,5}}\))?(?:[ .-]?[0-9]){{5,13}}{_EXTENSION}"
     r"(?![A-Za-z0-9])(?!\.[0-9])"
 )
 _LOCAL = re.compile(rf"{_FROM}[2-8][0-9]{{2,3}}[ -]?[0-9]{{4}}{_TO}")
@@ -159,16 +173,16 @@ _PHONE_LABEL = re.compile(
     r"(?i)(?:电话|電話|座机|传真|傳真|热线|熱線|(?<![a-z])(?:tel|telephone|phone|fax))(?:号码?|號碼?| ?(?:no|number))?"
     r"(?:是|为|為| is)?[.:：\s]{0,3}\Z"
 )
-_COUNTRIES = frozenset(
+_COUNTRY_CODES = (
     "1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 91 "
     "92 93 94 95 98 211 212 213 216 218 220 221 222 223 224 225 226 227 228 229 230 231 232 233 234 235 236 237 238 239 240 "
     "241 242 243 244 245 246 248 249 250 251 252 253 254 255 256 257 258 260 261 262 263 264 265 266 267 268 269 290 291 297 "
     "298 299 350 351 352 353 354 355 356 357 358 359 370 371 372 373 374 375 376 377 378 380 381 382 383 385 386 387 389 420 "
     "421 423 500 501 502 503 504 505 506 507 508 509 590 591 592 593 594 595 596 597 598 599 670 672 673 674 675 676 677 678 "
     "679 680 681 682 683 685 686 687 688 689 690 691 692 800 808 850 852 853 855 856 870 878 880 881 882 883 886 888 960 961 "
-    "962 963 964 965 966 967 968 970 971 972 973 974 975 976 977 979 992 993 994 995 996 998".split()
+    "962 963 964 965 966 967 968 970 971 972 973 974 975 976 977 979 992 993 994 995 996 998"
 )
-"""Country codes of ITU-T E.164."""
+_COUNTRIES = frozenset(_COUNTRY_CODES.split())  # ITU-T E.164
 
 
 def find_phones(text: str) -> Iterator[Span]:
@@ -178,6 +192,7 @@ def find_phones(text: str) -> Iterator[Span]:
     """
     for pattern, needs in (
         (_MOBILE, None),
+        (_MOBILE_IN_FIVES, lambda number: True),
         (_LANDLINE, lambda number: not re.search(r"[ )）-]", number)),
         (_SERVICE, None),
         (_AMERICAN, lambda number: not re.search(r"\(|[0-9][.-][0-9]{3}[.-]|\+1", number)),
@@ -189,13 +204,18 @@ def find_phones(text: str) -> Iterator[Span]:
                 end = start + _international_length(match[0])
             if end == start:
                 continue
-            if needs is not None and needs(match[0]) and not _PHONE_WORD.search(words_before(text, start)):
+            if needs is not None and needs(match[0]) and not _is_called_phone(text, start):
                 continue
             if not _is_other_number(text, start, end) and not _is_in_url(text, start):
                 yield Span(start, end, "phone")
     for match in _candidates(_LOCAL, text):
         if _PHONE_LABEL.search(words_before(text, match.start())):
             yield Span(*match.span(), "phone")
+
+
+def _is_called_phone(text: str, start: int) -> bool:
+    """Whether the words before say so; what a dash joins to a word is no number (`.cell-label.jsx-2117794680`)."""
+    return text[start - 1 : start] not in ("-", "_") and bool(_PHONE_WORD.search(words_before(text, start)))
 
 
 _DIGITS_AND_GAPS = re.compile(r"[0-9 ().+-]*")
@@ -221,23 +241,26 @@ def _international_length(number: str) -> int:
 
 # -- passports
 
-_PASSPORT_HINT = re.compile(r"(?i)护照|護照|通行证|通行證|passport|travel document")
+_PASSPORT_WORD = re.compile(r"(?i)护照|護照|通行证|通行證|passport|travel document")
+_PASSPORT_HINTS = ("护照", "護照", "通行证", "通行證", "assport", "ASSPORT", "ravel document", "RAVEL DOCUMENT")
 _PASSPORT = re.compile(
-    r"(?<![A-Za-z0-9])(?=[A-Za-z0-9 ]{7,10}(?![A-Za-z0-9]))(?:[A-Za-z]{1,2} [0-9]{6,8}|[A-Za-z0-9]{7,10})(?![A-Za-z0-9]|[.,-][0-9])"
+    r"(?<![A-Za-z0-9])(?=[A-Za-z0-9 ]{7,10}(?![A-Za-z0-9]))(?:[A-Za-z]{1,2} [0-9]{6,8}|[A-Za-z0-9]{7,9})(?![A-Za-z0-9]|[.,-][0-9])"
 )
 _FEWEST_DIGITS = 5
 
 
 def find_passports(text: str) -> Iterator[Span]:
     """Numbers of passports and travel permits, in the sentence of a word such as 护照 or "passport"."""
-    if not _PASSPORT_HINT.search(text):
-        return
-    for match in _PASSPORT.finditer(text):
-        if len(_digits(match[0])) < _FEWEST_DIGITS:
-            continue
-        near = words_before(text, match.start(), 32) + "\n" + words_after(text, match.end(), 16)
-        if _PASSPORT_HINT.search(near):
-            yield Span(*match.span(), "passport")
+    places = sorted(word.start() for hint in _PASSPORT_HINTS if hint in text for word in re.finditer(hint, text))
+    done = 0
+    for place in places:
+        for match in _PASSPORT.finditer(text, max(done, place - 30), min(len(text), place + 64)):
+            done = match.end()
+            if len(_digits(match[0])) < _FEWEST_DIGITS:
+                continue
+            near = words_before(text, match.start(), 32) + "\n" + words_after(text, match.end(), 16)
+            if _PASSPORT_WORD.search(near):
+                yield Span(*match.span(), "passport")
 
 
 # -- number plates

@@ -36,11 +36,9 @@ def placeholder(kind: Kind) -> str:
     return f"<{kind.upper().replace('-', '_')}>"
 
 
-_FOLDED = {0xFEE0 + code: code for code in map(ord, "0123456789+-.@")}
-_FOLDED |= {0xFEE0 + code: code for code in (*range(0x41, 0x5B), *range(0x61, 0x7B))}
-_FOLDED |= dict.fromkeys(map(ord, "‐‑‒–−"), ord("-"))  # noqa: RUF001 - the dashes that stand in numbers
-_FOLDED |= dict.fromkeys(map(ord, "\u00a0\u2002\u2009\u202f\u3000"), ord(" "))
-_FOLDABLE = re.compile("[" + "".join(map(re.escape, map(chr, _FOLDED))) + "]")
+_FOLDED = {chr(0xFEE0 + code): chr(code) for code in range(0x21, 0x7F) if chr(code).isalnum() or chr(code) in "+-.@"}
+_FOLDED |= dict.fromkeys("‐‑‒–−", "-") | dict.fromkeys("\u00a0\u2002\u2009\u202f\u3000", " ")
+_FOLDABLE = re.compile("[" + "".join(map(re.escape, _FOLDED)) + "]")
 
 
 def fold(text: str) -> str:
@@ -48,7 +46,7 @@ def fold(text: str) -> str:
 
     Brackets, colon and question mark stay as they are: in full width they end a URL, and are no part of an IPv6 address.
     """
-    return text if text.isascii() or not _FOLDABLE.search(text) else text.translate(_FOLDED)
+    return text if text.isascii() else _FOLDABLE.sub(lambda match: _FOLDED[match[0]], text)
 
 
 _FENCE = re.compile("[<>\0\n。；！？]")

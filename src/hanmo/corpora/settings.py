@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from hanmo.core.settings import Settings
+from hanmo.corpora.pii_spans import Kind
 
 __all__ = ["CorpusSettings"]
 
@@ -28,6 +29,8 @@ class CorpusSettings(Settings):
     """Largest ratio of decompressed to compressed bytes, once past the first megabyte; more is a bomb."""
     repair_mojibake: bool = True
     """Turn back text that was decoded in a wrong encoding."""
+    redact: tuple[Kind, ...] | Literal["all"] = ()
+    """Kinds of personal data that become placeholders, in all documents, code among them; none unless asked for."""
     quality_filters: bool = True
     """Drop documents that are too short, mostly symbols, repetitive or encoded binary data."""
     near_duplicates: bool = True
