@@ -172,6 +172,7 @@ _IPV6_HINT = re.compile(r"[23Ff][0-9A-Fa-f]{3}:[0-9A-Fa-f]{0,4}:")
 _IPV6 = re.compile(
     r"[23Ff](?<![0-9A-Za-z_.].)[0-9A-Fa-f]{3}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?:\.[0-9]{1,3}){3})?(?![0-9A-Za-z_])"
 )
+_GROUP_AFTER = re.compile(r":[0-9A-Fa-f:<\0]")
 _GROUP_BEFORE = re.compile(r"(?:(?<![0-9A-Za-z_])[0-9A-Fa-f]{1,4}|:):\Z")
 
 
@@ -212,7 +213,7 @@ def _find_ipv6(text: str) -> Iterator[Span]:
         start, end = match.span()
         if text[end - 1] == ":" and text[end - 2] != ":":
             end -= 1  # "at 2001:db8::1: ..."
-        if text[end : end + 2] == "::" or _GROUP_BEFORE.search(text, max(0, start - 6), start):
+        if _GROUP_AFTER.match(text, end) or _GROUP_BEFORE.search(text, max(0, start - 6), start):
             continue
         try:
             address = ipaddress.IPv6Address(text[start:end])
