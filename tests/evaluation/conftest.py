@@ -178,6 +178,7 @@ def corpus_json(lang: str) -> dict[str, Any]:
         near_duplicates=17,
         documents_kept=1417,
         mojibake_lines=12,
+        redacted={"email": 31, "phone": 4},
         encodings={"utf-8": 1480, "gb18030": 20, "windows-1252": 3},
         listed=[
             Listed(source="lib/test/empty.py", reason="too short"),

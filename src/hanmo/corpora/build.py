@@ -111,6 +111,7 @@ class _Build:
         self.documents_read = 0
         self.dropped: Counter[str] = Counter()
         self.exact = self.near = self.mojibake_lines = 0
+        self.redacted: Counter[str] = Counter()
         self.encodings: Counter[str] = Counter()
         self.listed: list[Listed] = []
         self.members: list[Member] = []
@@ -185,6 +186,7 @@ class _Build:
         self.members.append(Member(document.group, piece, len(document.text), key))
         self.languages.append((document.lang, len(document.text), len(document.text.encode("utf-8"))))
         self.mojibake_lines += document.meta.get("mojibake_lines", 0)
+        self.redacted.update(document.meta.get("redacted", {}))
 
     def split(self) -> Split:
         """Split what was kept, after checking that it is enough."""
@@ -239,6 +241,7 @@ class _Build:
             near_duplicates=self.near,
             documents_kept=len(self.members),
             mojibake_lines=self.mojibake_lines,
+            redacted=dict(self.redacted.most_common()),
             encodings=dict(self.encodings.most_common()),
             listed=self.listed,
             split_by=split.by,

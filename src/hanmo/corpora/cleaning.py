@@ -1,4 +1,4 @@
-"""Repair and simple quality filters, each with a reason that is counted.
+"""Repair, redaction and simple quality filters, each counted, those that drop with a reason.
 
 The filters are conservative: they drop what no reader would call text (tables of numbers, encoded binary data, the
 same line over and over) and leave style alone. Chinese has thresholds of its own, since it has no spaces to count
@@ -12,6 +12,8 @@ import re
 from collections import Counter
 
 from hanmo.corpora.documents import Document
+from hanmo.corpora.pii import redact
+from hanmo.corpora.pii_spans import KINDS
 from hanmo.corpora.settings import CorpusSettings
 from hanmo.text.han import CharacterCounts, count_characters
 from hanmo.text.language import guess_language
@@ -37,10 +39,11 @@ _ENCODED = re.compile(r"[A-Za-z0-9+/=\\]{76,}")
 
 
 def clean(document: Document, settings: CorpusSettings) -> tuple[Document, str | None]:
-    """Repair the text of a document, guess its language, and judge it.
+    """Repair the text of a document, redact it if asked to, guess its language, and judge it.
 
     Returns:
-        The repaired document, and the reason to drop it or None. Program code is never altered but for line ends.
+        The cleaned document, and the reason to drop it or None. Of program code only line ends are altered, and what
+        `settings.redact` asks for.
     """
     is_code = document.meta.get("kind") == "py"
     meta = document.meta
@@ -48,6 +51,11 @@ def clean(document: Document, settings: CorpusSettings) -> tuple[Document, str |
     text = repaired.text
     if repaired.n_mojibake:
         meta = {**meta, "mojibake_lines": repaired.n_mojibake}
+    if settings.redact:
+        redacted = redact(text, KINDS if settings.redact == "all" else settings.redact)
+        text = redacted.text
+        if redacted.spans:
+            meta = {**meta, "redacted": redacted.counts}
     if not is_code:
         text = text.strip("\n \t\u3000") if text[:1].isspace() or text[-1:].isspace() else text
     lang = guess_language(text, code=is_code)

@@ -70,6 +70,8 @@ class CorpusReport(Settings):
     """Documents in the corpus, both sides."""
     mojibake_lines: int
     """Lines of kept documents whose encoding was repaired."""
+    redacted: dict[str, int] = Field(default_factory=dict)
+    """Spans of personal data that were replaced in kept documents, by kind."""
     encodings: dict[str, int]
     """Documents read, by the encoding of their file."""
     listed: list[Listed]

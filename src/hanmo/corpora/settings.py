@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from hanmo.core.settings import Settings
+from hanmo.corpora.pii_spans import Kind
 
 __all__ = ["CorpusSettings"]
 
@@ -34,6 +35,8 @@ class CorpusSettings(Settings):
     """Write user names as `@user` and links as `http` in rows of .jsonl, .csv and .tsv."""
     repair_mojibake: bool = True
     """Turn back text that was decoded in a wrong encoding."""
+    redact: tuple[Kind, ...] | Literal["all"] = ()
+    """Kinds of personal data that become placeholders, in all documents, code among them; none unless asked for."""
     quality_filters: bool = True
     """Drop documents that are too short, mostly symbols, repetitive or encoded binary data."""
     near_duplicates: bool = True

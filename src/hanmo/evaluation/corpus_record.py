@@ -57,6 +57,7 @@ class CorpusRecord(_Record):
     exact_duplicates: int | None = None
     near_duplicates: int | None = None
     mojibake_lines: int | None = None
+    redacted: dict[str, int] = {}
     encodings: dict[str, int] = {}
     listed: list[Dropped] = []
     split_by: str | None = None

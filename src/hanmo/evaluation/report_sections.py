@@ -43,12 +43,14 @@ def _found(corpus: CorpusRecord, say: Writer) -> Html | None:
     if corpus.files_found is not None and corpus.files_read is not None:
         files = say("files_text", found=say.integer(corpus.files_found), read=say.integer(corpus.files_read))
     repaired = say("repaired_text", n=say.integer(corpus.mojibake_lines)) if corpus.mojibake_lines else None
+    redacted = ", ".join(f"{say.redacted_kind(kind)} {say.integer(n)}" for kind, n in corpus.redacted.items())
     return facts(
         [
             (say("corpus_from"), element("code", corpus.source) if corpus.source else None),
             (say("files"), files),
             (say("encodings"), ", ".join(f"{name} {say.integer(n)}" for name, n in encodings)),
             (say("repaired"), repaired),
+            (say("redacted"), redacted),
         ]
     )
 

@@ -169,6 +169,15 @@ TEXT: dict[str, tuple[str, str]] = {
     "encodings": ("Encodings", "编码"),
     "repaired": ("Repaired", "修复"),
     "repaired_text": ("{n} garbled lines", "{n} 行乱码"),
+    "redacted": ("Personal data replaced", "替换的个人信息"),
+    "redacted_url": ("URLs with secrets", "带密钥的网址"),
+    "redacted_email": ("e-mail addresses", "邮箱"),
+    "redacted_cn-id": ("Chinese resident IDs", "身份证号"),
+    "redacted_bank-card": ("bank cards", "银行卡号"),
+    "redacted_ip": ("IP addresses", "IP 地址"),
+    "redacted_phone": ("telephone numbers", "电话号码"),
+    "redacted_passport": ("passports", "护照号"),
+    "redacted_plate": ("number plates", "车牌号"),
     "split_by_group": ("The split is by document. No document, and no copy of one, is on both sides.", "按文档切分；同一篇文档及其副本不会同时出现在两边。"),
     "split_by_stretch": ("There are too few files to hold out whole ones, so long files were cut into contiguous stretches. No passage is on both sides, but names and style are; an unknown book would cost more bits.", "文件太少，无法整篇留出，因此把长文件切成连续的片段。两边没有相同的段落，但人名和文风是相通的；换一本没见过的书，每字节比特数会更高。"),
     "split": ("Split", "数据集"),
@@ -342,6 +351,11 @@ class Writer:
     def reason(self, text: str) -> str:
         """A reason of the corpus builder."""
         return _REASONS_ZH.get(text, text) if self.lang == "zh" else text
+
+    def redacted_kind(self, kind: str) -> str:
+        """The name of a kind of personal data, or the kind."""
+        key = f"redacted_{kind}"
+        return self(key) if key in TEXT else kind
 
     def method(self, text: str) -> str:
         """How energy was found, in the words of `hanmo.core.machine`."""
