@@ -1,8 +1,9 @@
 """Files to documents: walk a folder in a fixed order and read each kind of file with its reader.
 
 What a document is: a file, except rows of .jsonl, .csv and .tsv, lines of a .txt that has one document per line,
-articles of a dump, pages of a web archive, and the pieces of long files. Pieces of one file carry the same group, so that a split keeps a book on one side; only when
-a corpus has too few files for that does `hanmo.corpora.splits` cut books into contiguous stretches.
+articles of a dump, pages of a web archive, and the pieces of long files. Pieces of one file carry the same group, so that a
+split keeps a book on one side; only when a corpus has too few files for that does `hanmo.corpora.splits` cut books into
+contiguous stretches.
 """
 
 from __future__ import annotations
