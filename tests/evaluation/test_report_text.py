@@ -99,3 +99,18 @@ def test_how_energy_was_found_is_said_in_both_languages():
     assert ZH.method(estimate) == "每个满载核心按 10 W 计，共 590 核·秒"
     assert ZH.method("measured (RAPL, whole processor package)") == "RAPL，整个处理器封装"
     assert ZH.method("NVML") == "NVML"
+
+
+@pytest.mark.parametrize(
+    ("reason", "zh"),
+    [
+        ("redirect", "重定向页"),
+        ("damaged XML (syntax error) in line 1", "XML 已损坏（syntax error） in line 1"),
+        ("rest of the file: record too large (max_record_bytes)", "文件其余部分：记录过大（max_record_bytes）"),
+        ("a 7-bit East Asian encoding (ISO-2022), which is not supported", "不支持的 7 位东亚编码（ISO-2022）"),
+        ("a reason of tomorrow (1)", "a reason of tomorrow (1)"),
+    ],
+)
+def test_reasons_of_the_builder(reason: str, zh: str) -> None:
+    assert Writer("zh").reason(reason) == zh
+    assert Writer("en").reason(reason) == reason

@@ -316,8 +316,44 @@ _REASONS_ZH = {
     "binary data": "二进制数据",
     "cannot be read": "无法读取",
     "no main text found in this HTML page": "HTML 页面中没有正文",
+    "no main text found in this page": "网页中没有正文",
+    "no text in this page": "页面中没有正文",
+    "no text in this e-book": "电子书中没有正文",
+    "no wiki text": "不是维基文本",
+    "redirect": "重定向页",
+    "no article": "不是条目页",
+    "page too large": "页面过大",
+    "HTML page too large": "HTML 页面过大",
+    "a page that was met before": "先前抓取过的页面",
+    "a log of the crawler": "爬虫日志",
+    "content that is neither HTML nor plain text": "内容既非 HTML 也非纯文本",
+    "HTTP status 3xx": "HTTP 状态码 3xx",
+    "HTTP status 4xx": "HTTP 状态码 4xx",
+    "HTTP status 5xx": "HTTP 状态码 5xx",
+    "no valid HTTP header": "HTTP 头不合法",
+    "response of another protocol than HTTP": "非 HTTP 响应",
+    "record of an unknown type": "未知类型的记录",
+    "record too large": "记录过大",
+    "record is cut off": "记录不完整",
+    "record header without end": "记录头没有结尾",
+    "record without a valid Content-Length": "记录缺少合法的 Content-Length",
+    "record is not as long as its Content-Length": "记录长度与 Content-Length 不符",
+    "bytes between two records": "两条记录之间有多余字节",
+    "bytes behind the last record": "最后一条记录之后有多余字节",
+    "no WARC record in this file": "文件中没有 WARC 记录",
+    "damaged compressed content": "压缩内容已损坏",
+    "damaged XML": "XML 已损坏",
+    "damaged": "文件已损坏",
+    "encrypted": "文件已加密",
+    "XML in an encoding that is not read": "XML 的编码无法识别",
+    "XML that is no dump of a MediaWiki": "XML 不是 MediaWiki 转储",
+    "XML with a document type (DOCTYPE), which could define entities, is refused": "XML 带有 DOCTYPE，可能定义实体，已拒绝",
+    "no supported encoding fits": "没有匹配的编码",
+    "a 7-bit East Asian encoding (ISO-2022), which is not supported": "不支持的 7 位东亚编码（ISO-2022）",
+    "cannot be read to its end": "未能读到文件末尾",
 }
-"""Reasons that the corpus builder gives most; the others stay as they are."""
+"""Reasons that the corpus builder gives most, without what stands in brackets; the others stay as they are."""
+_REST_OF_FILE = "rest of the file: "
 
 _BIG = {
     "en": ((1e12, " trillion"), (1e9, " billion"), (1e6, " million")),
@@ -350,7 +386,14 @@ class Writer:
 
     def reason(self, text: str) -> str:
         """A reason of the corpus builder."""
-        return _REASONS_ZH.get(text, text) if self.lang == "zh" else text
+        if self.lang == "en":
+            return text
+        if text.startswith(_REST_OF_FILE):
+            return f"文件其余部分：{self.reason(text.removeprefix(_REST_OF_FILE))}"
+        if text in _REASONS_ZH:
+            return _REASONS_ZH[text]
+        known, _, detail = text.partition(" (")
+        return f"{_REASONS_ZH[known]}（{detail.replace(')', '）', 1)}" if known in _REASONS_ZH else text
 
     def redacted_kind(self, kind: str) -> str:
         """The name of a kind of personal data, or the kind."""
