@@ -22,7 +22,7 @@ from hanmo.corpora.dedup import NearDuplicates, exact_key
 from hanmo.corpora.documents import Document, Skipped, document_line, open_gzip_writer
 from hanmo.corpora.report import MAX_LISTED, CorpusReport, Listed, SideReport
 from hanmo.corpora.settings import CorpusSettings
-from hanmo.corpora.sources import KINDS, SourceFile, list_files, read_file
+from hanmo.corpora.sources import SourceFile, known_kinds, list_files, read_file
 from hanmo.corpora.splits import Member, Split, split_groups
 from hanmo.corpora.stdlib import list_stdlib, read_topics
 
@@ -202,12 +202,11 @@ class _Build:
 
     def nothing(self) -> DataError:
         """The error for a source with no document in it."""
-        kinds = " ".join(KINDS)
         found = "it is empty" if not (self.files_skipped or self.rows_skipped) else "everything was skipped"
         return DataError(
             f"no documents found: {found}{self._losses()}",
             where=self.source,
-            remedy=f"Give a folder or file of these kinds, each also as .gz, .bz2 or .xz: {kinds}. Rows need text_key.",
+            remedy=f"Give a folder or file of these kinds: {known_kinds()}. Rows need text_key.",
         )
 
     def _losses(self) -> str:

@@ -28,7 +28,7 @@ from hanmo.corpora.readers import Text, read_csv, read_jsonl, read_plain, read_p
 from hanmo.corpora.settings import CorpusSettings
 from hanmo.corpora.warc import read_warc
 
-__all__ = ["KINDS", "SourceFile", "list_files", "read_file"]
+__all__ = ["KINDS", "SourceFile", "known_kinds", "list_files", "read_file"]
 
 Reader = Callable[[IO[bytes], str, CorpusSettings], Iterator[Text | Skipped]]
 
@@ -92,7 +92,7 @@ def list_files(source: str | Path, *, exclude: Path | None = None) -> tuple[list
         file = SourceFile(source, source.name)
         if file.kind not in KINDS:
             raise DataError(
-                f"unknown kind of file {file.kind!r}", where=source, remedy=f"Known kinds: {_known_kinds()}."
+                f"unknown kind of file {file.kind!r}", where=source, remedy=f"Known kinds: {known_kinds()}."
             )
         return [file], []
     files: list[SourceFile] = []
@@ -101,7 +101,8 @@ def list_files(source: str | Path, *, exclude: Path | None = None) -> tuple[list
     return files, skipped
 
 
-def _known_kinds() -> str:
+def known_kinds() -> str:
+    """The endings in `KINDS` and those of a compression, for errors."""
     return ", ".join(KINDS) + ", each also as .gz, .bz2 or .xz"
 
 

@@ -88,7 +88,6 @@ PLAIN_TAGS = frozenset(
         "wbr",
         "a",
         "img",
-        "onlyinclude",
         "translate",
         "tvar",
         "languages",
