@@ -16,7 +16,7 @@ from pathlib import Path
 
 from machine_line import machine_line, spread
 
-from hanmo.corpora.pii import redact
+from hanmo.corpora.pii.redact import redact
 
 SETS = ("clue_corpus_small_sample", "hate_speech_davidson", "wikitext2")
 CHARACTERS = 4_000

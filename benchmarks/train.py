@@ -36,7 +36,7 @@ def prepare(work: Path, seed: int) -> None:
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    from hanmo.corpora.stdlib import list_stdlib
+    from hanmo.corpora.sources.stdlib import list_stdlib
     from hanmo.tokenizers.bpe import train_bpe
 
     files, _ = list_stdlib()

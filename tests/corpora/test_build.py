@@ -13,7 +13,7 @@ from hanmo.core.errors import DataError, StorageError
 from hanmo.core.files import sha256_file
 from hanmo.corpora import build as build_module
 from hanmo.corpora.build import build_corpus
-from hanmo.corpora.dedup import exact_key, jaccard, shingles
+from hanmo.corpora.dedup.near import exact_key, jaccard, shingles
 from hanmo.corpora.documents import read_documents
 from hanmo.corpora.report import CorpusReport
 from hanmo.corpora.settings import CorpusSettings

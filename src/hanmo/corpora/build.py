@@ -18,13 +18,13 @@ from hanmo.core.errors import DataError, HanmoError, storage_error
 from hanmo.core.files import sha256_file, write_atomic, write_json
 from hanmo.core.progress import progress
 from hanmo.corpora.cleaning import clean
-from hanmo.corpora.dedup import NearDuplicates, exact_key
+from hanmo.corpora.dedup.near import NearDuplicates, exact_key
 from hanmo.corpora.documents import Document, Skipped, document_line, open_gzip_writer
 from hanmo.corpora.report import MAX_LISTED, CorpusReport, Listed, SideReport
 from hanmo.corpora.settings import CorpusSettings
-from hanmo.corpora.sources import SourceFile, known_kinds, list_files, read_file
+from hanmo.corpora.sources.files import SourceFile, known_kinds, list_files, read_file
+from hanmo.corpora.sources.stdlib import list_stdlib, read_topics
 from hanmo.corpora.splits import Member, Split, split_groups
-from hanmo.corpora.stdlib import list_stdlib, read_topics
 
 __all__ = ["build_corpus"]
 

@@ -12,8 +12,8 @@ import re
 from collections import Counter
 
 from hanmo.corpora.documents import Document
-from hanmo.corpora.pii import redact
-from hanmo.corpora.pii_spans import KINDS
+from hanmo.corpora.pii.redact import redact
+from hanmo.corpora.pii.spans import KINDS
 from hanmo.corpora.settings import CorpusSettings
 from hanmo.text.han import CharacterCounts, count_characters
 from hanmo.text.language import guess_language

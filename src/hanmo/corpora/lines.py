@@ -8,7 +8,7 @@ from pathlib import Path
 from hanmo.core.progress import say
 from hanmo.corpora.documents import Document
 from hanmo.corpora.settings import CorpusSettings
-from hanmo.corpora.sources import list_files, read_file
+from hanmo.corpora.sources.files import list_files, read_file
 
 __all__ = ["document_lines"]
 

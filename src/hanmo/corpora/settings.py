@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from hanmo.core.settings import Settings
-from hanmo.corpora.pii_spans import Kind
+from hanmo.corpora.pii.spans import Kind
 
 __all__ = ["CorpusSettings"]
 

@@ -71,7 +71,7 @@ def word_sentences(source: str | Path, segmentation: Segmentation = "auto") -> W
 
 def _text_sample(source: Path) -> str | None:
     """The beginning of a UTF-8 text file; None for a folder, another kind of file, or another encoding."""
-    from hanmo.corpora.sources import KINDS, SourceFile
+    from hanmo.corpora.sources.files import KINDS, SourceFile
 
     if source.is_dir() or SourceFile(source, source.name).kind in set(KINDS) - {".txt"}:
         return None

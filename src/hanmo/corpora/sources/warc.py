@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import IO
 
 from hanmo.core.errors import FormatError
-from hanmo.corpora.compression import problem_of
 from hanmo.corpora.documents import Skipped
-from hanmo.corpora.html_pages import decode_page, main_text
-from hanmo.corpora.readers import Text
 from hanmo.corpora.settings import CorpusSettings
+from hanmo.corpora.sources.compression import problem_of
+from hanmo.corpora.sources.html_pages import decode_page, main_text
+from hanmo.corpora.sources.readers import Text
 
 __all__ = ["read_warc"]
 

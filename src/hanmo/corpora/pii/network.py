@@ -9,7 +9,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from hanmo.corpora.pii_spans import Span, words_after, words_before
+from hanmo.corpora.pii.spans import Span, words_after, words_before
 
 __all__ = ["find_emails", "find_ips", "find_urls"]
 

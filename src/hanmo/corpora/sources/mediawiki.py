@@ -8,10 +8,10 @@ from typing import IO
 
 from hanmo.core.errors import FormatError
 from hanmo.corpora.documents import Skipped
-from hanmo.corpora.guarded_xml import Attributes, XmlHandler, parse_xml
-from hanmo.corpora.readers import Text
 from hanmo.corpora.settings import CorpusSettings
-from hanmo.corpora.wikitext import wikitext_to_text
+from hanmo.corpora.sources.guarded_xml import Attributes, XmlHandler, parse_xml
+from hanmo.corpora.sources.readers import Text
+from hanmo.corpora.sources.wikitext import wikitext_to_text
 
 __all__ = ["read_dump"]
 

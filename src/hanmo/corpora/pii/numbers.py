@@ -10,8 +10,8 @@ import functools
 import re
 from collections.abc import Iterator
 
-from hanmo.corpora.checksums import luhn_holds, resident_id_holds
-from hanmo.corpora.pii_spans import Span, words_after, words_before
+from hanmo.corpora.pii.checksums import luhn_holds, resident_id_holds
+from hanmo.corpora.pii.spans import Span, words_after, words_before
 
 __all__ = ["find_bank_cards", "find_passports", "find_phones", "find_plates", "find_resident_ids"]
 

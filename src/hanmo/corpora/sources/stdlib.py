@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hanmo.core.errors import DataError
 from hanmo.corpora.documents import Document, Skipped
-from hanmo.corpora.sources import SourceFile
+from hanmo.corpora.sources.files import SourceFile
 
 __all__ = ["list_stdlib", "read_topics"]
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanmo.corpora.build import build_corpus
-from hanmo.corpora.checksums import is_date, luhn_holds, resident_id_holds
 from hanmo.corpora.cleaning import clean
 from hanmo.corpora.documents import Document
-from hanmo.corpora.pii import find_pii, redact
-from hanmo.corpora.pii_spans import KINDS, fold, placeholder
+from hanmo.corpora.pii.checksums import is_date, luhn_holds, resident_id_holds
+from hanmo.corpora.pii.redact import find_pii, redact
+from hanmo.corpora.pii.spans import KINDS, fold, placeholder
 from hanmo.corpora.settings import CorpusSettings
 
 

@@ -11,7 +11,7 @@ import string
 from collections import Counter
 from collections.abc import Callable
 
-from hanmo.corpora.pii import find_pii
+from hanmo.corpora.pii.redact import find_pii
 
 SEED = 20_240_229
 N_SPANS = N_NEGATIVES = 4_000

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanmo.corpora.documents import Document, Skipped
-from hanmo.corpora.epub import chapter_text
 from hanmo.corpora.settings import CorpusSettings
-from hanmo.corpora.sources import SourceFile, read_file
+from hanmo.corpora.sources.epub import chapter_text
+from hanmo.corpora.sources.files import SourceFile, read_file
 
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" xmlns:mc="urn:mc"'
 BODY = """

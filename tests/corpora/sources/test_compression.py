@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanmo.core.errors import FormatError
-from hanmo.corpora.compression import open_stream, problem_of
 from hanmo.corpora.documents import Document, Skipped
 from hanmo.corpora.settings import CorpusSettings
-from hanmo.corpora.sources import SourceFile, list_files, read_file
+from hanmo.corpora.sources.compression import open_stream, problem_of
+from hanmo.corpora.sources.files import SourceFile, list_files, read_file
 
 CHINESE = "今天天气很好，我们一起去公园里走一走。他说这个地方是他小时候来过的，现在已经变了很多。"
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {

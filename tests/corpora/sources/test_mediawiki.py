@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hanmo.corpora.documents import Document, Skipped
 from hanmo.corpora.settings import CorpusSettings
-from hanmo.corpora.sources import SourceFile, read_file
+from hanmo.corpora.sources.files import SourceFile, read_file
 
 HEAD = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.10/" version="0.10" xml:lang="zh">
 <siteinfo><sitename>维基百科</sitename><namespaces><namespace key="0" /><namespace key="1">讨论</namespace>

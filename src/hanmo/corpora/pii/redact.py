@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
-from hanmo.corpora.pii_network import find_emails, find_ips, find_urls
-from hanmo.corpora.pii_numbers import find_bank_cards, find_passports, find_phones, find_plates, find_resident_ids
-from hanmo.corpora.pii_spans import KINDS, Kind, Span, fold, placeholder
+from hanmo.corpora.pii.network import find_emails, find_ips, find_urls
+from hanmo.corpora.pii.numbers import find_bank_cards, find_passports, find_phones, find_plates, find_resident_ids
+from hanmo.corpora.pii.spans import KINDS, Kind, Span, fold, placeholder
 
 __all__ = ["Redacted", "find_pii", "redact"]
 

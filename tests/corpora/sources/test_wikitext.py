@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanmo.corpora.wikitext import wikitext_to_text
+from hanmo.corpora.sources.wikitext import wikitext_to_text
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal
 
-from hanmo.corpora.compression import problem_of
 from hanmo.corpora.documents import Skipped
-from hanmo.corpora.gutenberg import find_header, until_licence
-from hanmo.corpora.pieces import cut_stream
 from hanmo.corpora.settings import CorpusSettings
-from hanmo.corpora.tweets import normalize_tweet
+from hanmo.corpora.sources.compression import problem_of
+from hanmo.corpora.sources.gutenberg import find_header, until_licence
+from hanmo.corpora.sources.pieces import cut_stream
+from hanmo.corpora.sources.tweets import normalize_tweet
 from hanmo.text.encoding import decode, detect_encoding
 
 __all__ = [

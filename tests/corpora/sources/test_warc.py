@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanmo.corpora.documents import Document, Skipped
-from hanmo.corpora.html_pages import decode_page
 from hanmo.corpora.settings import CorpusSettings
-from hanmo.corpora.sources import SourceFile, read_file
+from hanmo.corpora.sources.files import SourceFile, read_file
+from hanmo.corpora.sources.html_pages import decode_page
 
 CHINESE = "今天天气很好，我们一起去公园里走一走。他说这个地方是他小时候来过的，现在已经变了很多。" * 4
 ENGLISH = "The quick brown fox jumps over the lazy dog, and nobody in the whole village minds it at all. " * 4

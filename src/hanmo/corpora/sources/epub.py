@@ -13,12 +13,12 @@ from urllib.parse import unquote
 
 from hanmo.core.errors import FormatError
 from hanmo.corpora.documents import Skipped
-from hanmo.corpora.guarded_xml import Attributes, XmlHandler, parse_xml
-from hanmo.corpora.html_pages import decode_page
-from hanmo.corpora.readers import Text, cut_into_texts
 from hanmo.corpora.settings import CorpusSettings
-from hanmo.corpora.wikitext import remove_comments
-from hanmo.corpora.zip_files import ZipReader
+from hanmo.corpora.sources.guarded_xml import Attributes, XmlHandler, parse_xml
+from hanmo.corpora.sources.html_pages import decode_page
+from hanmo.corpora.sources.readers import Text, cut_into_texts
+from hanmo.corpora.sources.wikitext import remove_comments
+from hanmo.corpora.sources.zip_files import ZipReader
 
 __all__ = ["chapter_text", "read_epub"]
 

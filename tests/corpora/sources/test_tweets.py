@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from hanmo.corpora.documents import Document
 from hanmo.corpora.settings import CorpusSettings
-from hanmo.corpora.sources import SourceFile, read_file
-from hanmo.corpora.tweets import normalize_tweet
+from hanmo.corpora.sources.files import SourceFile, read_file
+from hanmo.corpora.sources.tweets import normalize_tweet
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from hanmo.corpora.wikitext_names import (
+from hanmo.corpora.sources.wikitext_names import (
     HIDDEN_NAMESPACES,
     HIDDEN_SECTIONS,
     HIDDEN_TAGS,

@@ -1,4 +1,4 @@
-"""Names of MediaWiki that `hanmo.corpora.wikitext` knows: tags, templates, namespaces, sections, variants."""
+"""Names of MediaWiki that `hanmo.corpora.sources.wikitext` knows: tags, templates, namespaces, sections, variants."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanmo.corpora.pieces import cut_stream, cut_text
+from hanmo.corpora.sources.pieces import cut_stream, cut_text
 
 
 @settings(max_examples=100, deadline=None)

@@ -9,8 +9,8 @@ from typing import IO
 
 from hanmo.core.errors import FormatError, MissingExtraError
 from hanmo.corpora.documents import Skipped
-from hanmo.corpora.readers import BLOCK_BYTES, Text, cut_into_texts
 from hanmo.corpora.settings import CorpusSettings
+from hanmo.corpora.sources.readers import BLOCK_BYTES, Text, cut_into_texts
 from hanmo.text.encoding import Decoded, decode
 
 __all__ = ["decode_page", "main_text", "read_html"]

@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import IO
 
 from hanmo.core.errors import DataError, FormatError, MissingExtraError
-from hanmo.corpora.compression import COMPRESSED, open_stream, problem_of
 from hanmo.corpora.documents import Document, Skipped
-from hanmo.corpora.docx import read_docx
-from hanmo.corpora.epub import read_epub
-from hanmo.corpora.html_pages import read_html
-from hanmo.corpora.mediawiki import read_dump
-from hanmo.corpora.pieces import cut_text
-from hanmo.corpora.readers import Text, read_csv, read_jsonl, read_plain, read_python, read_tsv, read_whole
 from hanmo.corpora.settings import CorpusSettings
-from hanmo.corpora.warc import read_warc
+from hanmo.corpora.sources.compression import COMPRESSED, open_stream, problem_of
+from hanmo.corpora.sources.docx import read_docx
+from hanmo.corpora.sources.epub import read_epub
+from hanmo.corpora.sources.html_pages import read_html
+from hanmo.corpora.sources.mediawiki import read_dump
+from hanmo.corpora.sources.pieces import cut_text
+from hanmo.corpora.sources.readers import Text, read_csv, read_jsonl, read_plain, read_python, read_tsv, read_whole
+from hanmo.corpora.sources.warc import read_warc
 
 __all__ = ["KINDS", "SourceFile", "known_kinds", "list_files", "read_file"]
 

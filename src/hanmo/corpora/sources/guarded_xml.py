@@ -7,7 +7,7 @@ from typing import IO
 from xml.parsers import expat
 
 from hanmo.core.errors import FormatError
-from hanmo.corpora.compression import problem_of
+from hanmo.corpora.sources.compression import problem_of
 
 __all__ = ["Attributes", "XmlHandler", "parse_xml"]
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from hanmo.corpora.documents import Document
 from hanmo.corpora.settings import CorpusSettings
-from hanmo.corpora.sources import read_file
-from hanmo.corpora.stdlib import list_stdlib, read_topics
+from hanmo.corpora.sources.files import read_file
+from hanmo.corpora.sources.stdlib import list_stdlib, read_topics
 
 
 def test_the_standard_library_is_there_and_only_it() -> None:

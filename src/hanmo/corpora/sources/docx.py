@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import IO
 
 from hanmo.corpora.documents import Skipped
-from hanmo.corpora.guarded_xml import Attributes, XmlHandler, parse_xml
-from hanmo.corpora.readers import Text, cut_into_texts
 from hanmo.corpora.settings import CorpusSettings
-from hanmo.corpora.zip_files import ZipReader
+from hanmo.corpora.sources.guarded_xml import Attributes, XmlHandler, parse_xml
+from hanmo.corpora.sources.readers import Text, cut_into_texts
+from hanmo.corpora.sources.zip_files import ZipReader
 
 __all__ = ["read_docx"]
 
