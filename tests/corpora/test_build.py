@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from hanmo.core.errors import DataError, StorageError
+from hanmo.core.errors import DataError, StorageError, storage_error
 from hanmo.core.files import sha256_file
 from hanmo.corpora import build as build_module
 from hanmo.corpora.build import build_corpus
 from hanmo.corpora.dedup.near import exact_key, jaccard, shingles
 from hanmo.corpora.documents import read_documents
+from hanmo.corpora.pack import PackTask
 from hanmo.corpora.report import CorpusReport
 from hanmo.corpora.settings import CorpusSettings
 
@@ -171,25 +172,35 @@ def test_output_that_cannot_be_written(folder: Path, tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_full_disk_leaves_the_old_files_and_no_half_ones(
+def test_a_full_disk_leaves_the_old_files_and_the_next_build_goes_on(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
     build_corpus(folder, out, SETTINGS)
-    before = {name: sha256_file(out / name) for name in ("train.jsonl.gz", "heldout.jsonl.gz")}
-    written = 0
+    before = {name: sha256_file(out / name) for name in ("train.jsonl.gz", "heldout.jsonl.gz", "corpus.json")}
+    extract_plainly = build_module.extract
 
-    def full(self: object, number: int) -> bytes:
-        nonlocal written
-        written += 1
-        if written > 20:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return b"{}\n"
+    def full(task: PackTask) -> int:
+        raise storage_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), out)
 
-    monkeypatch.setattr(build_module._Spool, "line", full)
-    with pytest.raises(StorageError, match="the disk is full"):
-        build_corpus(folder, out, SETTINGS)
-    assert {path.name: sha256_file(path) for path in out.iterdir()} == before
+    with monkeypatch.context() as patch:
+        patch.setattr(build_module, "pack", full)
+        with pytest.raises(StorageError, match="the disk is full"):
+            build_corpus(folder, out, SETTINGS)
+    assert {path.name: sha256_file(path) for path in out.iterdir() if path.is_file()} == before
+    stamps = {path: path.stat().st_mtime_ns for path in (out / ".work" / "extract").rglob("*")}
+    assert stamps
+    monkeypatch.setattr(build_module, "extract", lambda task: _unchanged(extract_plainly(task), stamps))
+    build_corpus(folder, out, SETTINGS)
+    assert {name: sha256_file(out / name) for name in before if name != "corpus.json"} == {
+        name: before[name] for name in before if name != "corpus.json"
+    }
+    assert not (out / ".work").exists()
+
+
+def _unchanged(result: object, stamps: dict[Path, int]) -> object:
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    return result
 
 
 def test_a_file_that_vanishes_between_listing_and_reading(

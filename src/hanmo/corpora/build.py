@@ -1,277 +1,462 @@
-"""From a folder of files, or the standard library, to a corpus: collect, repair, filter, deduplicate, split, write.
+"""From sources to a corpus: read, repair, filter, remove duplicates, split, write.
 
-Documents pass one at a time; their texts wait in an unnamed temporary file on the disk of the output, so that
-memory holds signatures and positions, not texts.
+The stages are tasks over parts of the sources, done by an executor; each leaves its result in a work folder beside the
+corpus, so that a build which was stopped goes on. Parts, their order and every choice follow from the files and the
+settings alone: the result is the same with any number of workers, and after any stop.
 """
 
 from __future__ import annotations
 
-import json
-import tempfile
+import dataclasses
+import hashlib
+import os
+import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import IO, Literal, cast
+from typing import Any, Literal
 
-from hanmo.core.errors import DataError, HanmoError, storage_error
-from hanmo.core.files import sha256_file, write_atomic, write_json
-from hanmo.core.progress import progress
-from hanmo.corpora.cleaning import clean
-from hanmo.corpora.dedup.near import NearDuplicates, exact_key
-from hanmo.corpora.documents import Document, Skipped, document_line, open_gzip_writer
-from hanmo.corpora.report import MAX_LISTED, CorpusReport, Listed, SideReport
-from hanmo.corpora.settings import CorpusSettings
-from hanmo.corpora.sources.files import SourceFile, known_kinds, list_files, read_file
-from hanmo.corpora.sources.stdlib import list_stdlib, read_topics
+import numpy as np
+
+from hanmo import __version__
+from hanmo.core.errors import DataError, StorageError, storage_error
+from hanmo.core.files import new_folder, read_json, sha256_file, write_atomic, write_json
+from hanmo.core.progress import progress, say
+from hanmo.corpora.dedup.components import find_components
+from hanmo.corpora.dedup.exact import find_copies
+from hanmo.corpora.dedup.near import N_BANDS
+from hanmo.corpora.dedup.near_task import BandTask, JudgeTask, find_links, judge_components, removed_by
+from hanmo.corpora.documents import Skipped
+from hanmo.corpora.executors import Executor, Here, Processes
+from hanmo.corpora.extract import ExtractTask, extract, rank_of
+from hanmo.corpora.pack import N_SAMPLES, SIDES, PackTask, pack
+from hanmo.corpora.parts import Part, file_size, plan_parts
+from hanmo.corpora.report import MAX_LISTED, N_EXAMPLES, CorpusReport, Example, Listed, SideReport, SourceReport
+from hanmo.corpora.samples import Samples
+from hanmo.corpora.settings import CorpusSettings, Source
+from hanmo.corpora.sources.files import SourceFile, known_kinds, list_files
+from hanmo.corpora.sources.stdlib import list_stdlib
 from hanmo.corpora.splits import Member, Split, split_groups
+from hanmo.corpora.work import Texts, load_arrays, open_work, save_arrays, task_folder
 
 __all__ = ["build_corpus"]
 
+_WORK = ".work"
+_SMALL_BYTES = 2 * 2**20
+"""Sources up to this size are read by this process: starting others takes longer."""
+_BAND_DOCUMENTS = 4_000_000
+"""Documents whose keys of a band are held at a time."""
+_JUDGED_AT_ONCE = 2_000
+"""Documents in the components that one task judges."""
+
 
 def build_corpus(
-    source: str | Path | Literal["stdlib"], out: str | Path, settings: CorpusSettings | None = None
+    source: str | Path | Literal["stdlib"] | Sequence[Source],
+    out: str | Path,
+    settings: CorpusSettings | None = None,
+    *,
+    n_workers: int | None = None,
+    executor: Executor | None = None,
 ) -> CorpusReport:
     """Build `out/train.jsonl.gz`, `out/heldout.jsonl.gz` and `out/corpus.json`.
 
-    The same input and settings give the same bytes in both .jsonl.gz files. `corpus.json` is removed first and
-    written last: where it is, the files beside it are whole and belong to it.
+    The same input and settings give the same bytes in both .jsonl.gz files, whoever works. `corpus.json` is removed first
+    and written last: where it is, the files beside it are whole and belong to it. A build that is stopped, or killed,
+    goes on from what is finished when it is called again with the same input and settings.
 
     Args:
-        source: a folder, a file, or "stdlib" for the running Python's standard library.
-        out: folder of the corpus; made if missing; left out of the reading where it lies inside `source`.
+        source: a folder, a file, "stdlib" for the running Python's standard library, or several sources.
+        out: folder of the corpus; made if missing; left out of the reading where it lies inside a source.
         settings: limits, filters and split.
+        n_workers: processes to read with; as many as there are cores if not given.
+        executor: who does the tasks, instead of processes of this machine.
 
     Raises:
         DataError: if nothing can be read, or too little is left to train on; says what was skipped and why.
         StorageError: if the disk is full or may not be written.
     """
     started = time.monotonic()
-    out, settings = Path(out), settings or CorpusSettings()
-    is_stdlib = source == "stdlib"
-    files, skipped = list_stdlib() if is_stdlib else list_files(source, exclude=out)
-    build = _Build(str(source), settings)
-    for item in skipped:
-        build.skip_file(item)
-    if not files:
-        raise build.nothing()
+    sources = [Source(path=str(source))] if isinstance(source, str | Path) else list(source)
+    build = _Build(sources, Path(out), settings or CorpusSettings(), n_workers, executor)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        spool = cast("IO[bytes]", tempfile.TemporaryFile(dir=out))  # noqa: SIM115 - closed by the with below
-    except OSError as error:
-        raise storage_error(error, out) from error
-    try:
-        with spool:
-            build.spool = _Spool(spool, out)
-            build.collect(files, read_topics() if is_stdlib else ())
-            split = build.split()
-            return build.write(out, split, started)
-    except HanmoError:
+        build.prepare()
+        report = build.run(started)
+    except (KeyboardInterrupt, StorageError):
+        if build.is_begun:
+            say(f"What is finished stays in {build.work}; the same command goes on from there.")
         raise
-    except OSError as error:  # closing flushes what a full disk refused
-        raise storage_error(error, out) from error
-
-
-class _Spool:
-    """Texts of kept documents, waiting on disk."""
-
-    def __init__(self, file: IO[bytes], out: Path):
-        self._file, self._out = file, out
-        self._places: list[tuple[int, int]] = []  # (start, length) of each line, in bytes
-
-    def append(self, document: Document) -> None:
-        try:
-            start = self._file.seek(0, 2)
-            line = document_line(document)
-            self._file.write(line)
-        except OSError as error:
-            raise storage_error(error, self._out) from error
-        self._places.append((start, len(line)))
-
-    def __getitem__(self, number: int) -> Document:
-        start, length = self._places[number]
-        self._file.seek(start)
-        return Document(**json.loads(self._file.read(length)))
-
-    def line(self, number: int) -> bytes:
-        start, length = self._places[number]
-        self._file.seek(start)
-        return self._file.read(length)
+    except DataError:
+        build.clear()
+        raise
+    finally:
+        build.close()
+    build.clear()
+    return report
 
 
 class _Build:
-    """The counts and the state of one build."""
+    """The state of one build: what is read, by whom, and what came of it."""
 
-    def __init__(self, source: str, settings: CorpusSettings):
-        self.source, self.settings = source, settings
-        self.spool: _Spool
-        self.files_read = 0
-        self.files_skipped: Counter[str] = Counter()
-        self.rows_skipped: Counter[str] = Counter()
-        self.documents_read = 0
-        self.dropped: Counter[str] = Counter()
-        self.exact = self.near = self.mojibake_lines = 0
-        self.redacted: Counter[str] = Counter()
-        self.encodings: Counter[str] = Counter()
-        self.listed: list[Listed] = []
-        self.members: list[Member] = []
-        self.languages: list[tuple[str, int, int]] = []
-        self._seen: set[bytes] = set()
+    def __init__(
+        self,
+        sources: list[Source],
+        out: Path,
+        settings: CorpusSettings,
+        n_workers: int | None,
+        executor: Executor | None,
+    ):
+        self.sources, self.out, self.settings = sources, out, settings
+        self.work = out / _WORK
+        self.is_begun = False
+        self._n_workers, self._executor, self._owns_executor = n_workers, executor, executor is None
+        self.parts: list[Part] = []
+        self.skipped: list[Skipped] = []
+        self.counts: list[dict[str, Any]] = []
+        self.members: list[dict[str, Any]] = []
+        self.bases: tuple[int, ...] = (0,)
+        self.copies = self.removed = np.zeros(0, dtype=bool)
+        self.near = np.zeros((0, 2), dtype=np.int64)
 
-    def list(self, source: str, reason: str) -> None:
-        if len(self.listed) < MAX_LISTED:
-            self.listed.append(Listed(source=source, reason=reason))
+    @property
+    def name(self) -> str:
+        """What is read, for people."""
+        return ", ".join(source.name or source.path for source in self.sources)
 
-    def skip_file(self, item: Skipped) -> None:
-        self.files_skipped[item.reason] += 1
-        self.list(item.source, item.reason)
+    def prepare(self) -> None:
+        """List the files and open the work folder."""
+        for number, source in enumerate(self.sources):
+            is_stdlib = source.path == "stdlib"
+            files, skipped = list_stdlib() if is_stdlib else list_files(source.path, exclude=self.out)
+            if source.only:
+                other = [file for file in files if not any(fnmatch(file.name, pattern) for pattern in source.only)]
+                files = [file for file in files if file not in set(other)]
+                skipped = [*skipped, *(Skipped(source=file.name, reason="not asked for (only)") for file in other)]
+            if source.name:
+                files = [dataclasses.replace(file, name=f"{source.name}/{file.name}") for file in files]
+                skipped = [dataclasses.replace(item, source=f"{source.name}/{item.source}") for item in skipped]
+            self.skipped += skipped
+            if files:
+                self.parts += plan_parts(number, files, first=len(self.parts), topics=is_stdlib)
+            elif len(self.sources) > 1:
+                raise DataError(
+                    f"the source {source.name!r} has no file to read", where=source.path,
+                    remedy=f"Known kinds: {known_kinds()}.",
+                )  # fmt: skip
+        if not self.parts:
+            raise self._nothing()
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(error, self.out) from error
+        plan = {
+            "version": __version__,
+            "settings": self.settings.model_dump(mode="json"),
+            "sources": [source.model_dump(mode="json") for source in self.sources],
+            "files": [[file.name, *_state_of(file)] for part in self.parts for file in part.files],
+        }
+        if open_work(self.work, plan):
+            say(f"Going on from what is finished in {self.work}.")
+        self.is_begun = True
 
-    def collect(self, files: list[SourceFile], more: Iterable[Document]) -> None:
-        """Read, clean and deduplicate everything into the spool."""
-        near = NearDuplicates(lambda number: self.spool[number].text, self.settings.near_duplicate_threshold)
-        with progress("collect, clean, deduplicate", total=len(files), unit="files") as bar:
-            for file in files:
-                for document in self._read(file):
-                    self._take(document, near)
-                bar.advance(1, documents=len(self.members))
-        for document in more:
-            self._take(document, near)
-        if not self.documents_read:
-            raise self.nothing()
+    def close(self) -> None:
+        """Let the workers go."""
+        if self._owns_executor and self._executor is not None:
+            self._executor.close()
 
-    def _read(self, file: SourceFile) -> Iterator[Document]:
-        n_documents = n_rows = 0
-        problem: Skipped | None = None
-        for item in read_file(file, self.settings):
-            if isinstance(item, Document):
-                n_documents += 1
-                yield item
-            elif item.source == file.name:
-                problem = item
-            else:
-                n_rows += 1
-                self.rows_skipped[item.reason] += 1
-                self.list(item.source, item.reason)
-        if n_documents or n_rows:
-            self.files_read += 1
-            if problem is not None:
-                self.rows_skipped[f"rest of the file: {problem.reason}"] += 1
-                self.list(problem.source, problem.reason)
-        else:
-            self.skip_file(problem or Skipped(source=file.name, reason="nothing in it"))
+    def clear(self) -> None:
+        """Remove the work folder."""
+        shutil.rmtree(self.work, ignore_errors=True)
 
-    def _take(self, document: Document, near: NearDuplicates) -> None:
-        self.documents_read += 1
-        self.encodings[str(document.meta.get("encoding", "utf-8"))] += 1
-        document, reason = clean(document, self.settings)
-        if reason is not None:
-            self.dropped[reason] += 1
-            self.list(document.id, reason)
-            return
-        key = exact_key(document.text)
-        if key in self._seen:
-            self.exact += 1
-            self.list(document.id, "exact duplicate")
-            return
-        self._seen.add(key)
-        number = len(self.members)
+    def run(self, started: float) -> CorpusReport:
+        """All stages, in order."""
+        self._extract()
+        self._remove_copies()
         if self.settings.near_duplicates:
-            found = near.find_or_keep(number, document.text)
-            if found is not None:
-                self.near += 1
-                self.list(document.id, f"near-duplicate of {self.spool[found].id}")
-                return
-        piece = document.meta.get("piece")
-        self.spool.append(document)
-        self.members.append(Member(document.group, piece, len(document.text), key))
-        self.languages.append((document.lang, len(document.text), len(document.text.encode("utf-8"))))
-        self.mojibake_lines += document.meta.get("mojibake_lines", 0)
-        self.redacted.update(document.meta.get("redacted", {}))
+            self._remove_near()
+        split = self._split()
+        self._pack(split)
+        return self._write(split, started)
 
-    def split(self) -> Split:
+    # -- stages --------------------------------------------------------------------------------------------------
+
+    def _run(self, label: str, function: Callable[[Any], Any], tasks: Sequence[Any]) -> None:
+        with progress(label, total=len(tasks), unit="tasks") as bar:
+            for _ in self._workers().run(function, tasks):
+                bar.advance(1)
+
+    def _workers(self) -> Executor:
+        if self._executor is None:
+            small = sum(part.n_bytes for part in self.parts) <= _SMALL_BYTES
+            n_workers = self._n_workers or (1 if small else len(os.sched_getaffinity(0)))
+            self._executor = Processes(n_workers) if n_workers != 1 else Here()
+        return self._executor
+
+    def _extract(self) -> None:
+        tasks = [ExtractTask(self.work, part, self._settings_of(part)) for part in self.parts]
+        n_bytes = sum(part.n_bytes for part in self.parts)
+        began, n_documents = time.monotonic(), 0
+        with progress("read and clean", total=n_bytes / 1e6, unit="MB") as bar:
+            for part in self._workers().run(extract, tasks):
+                n_documents += read_json(task_folder(self.work, "extract", part.number) / "counts.json")[
+                    "documents_read"
+                ]
+                rate = n_documents / max(time.monotonic() - began, 1e-9)
+                bar.advance(part.n_bytes / 1e6, documents=n_documents, per_s=round(rate))
+        folders = [task_folder(self.work, "extract", part.number) for part in self.parts]
+        self.counts = [read_json(folder / "counts.json") for folder in folders]
+        self.members = [read_json(folder / "members.json") for folder in folders]
+        if not sum(counts["documents_read"] for counts in self.counts):
+            raise self._nothing()
+        sizes = [len(members["groups"]) for members in self.members]
+        self.bases = tuple(np.concatenate([[0], np.cumsum(sizes)]).astype(int).tolist())
+
+    def _settings_of(self, part: Part) -> CorpusSettings:
+        return self.settings.model_copy(update=self.sources[part.source].reading())
+
+    def _arrays(self, name: str) -> np.ndarray:
+        """An array of all parts, joined."""
+        return np.concatenate(
+            [
+                load_arrays(task_folder(self.work, "extract", part.number) / "arrays.safetensors", name)[0]
+                for part in self.parts
+            ]
+        )
+
+    def _remove_copies(self) -> None:
+        self.copies = find_copies(self._arrays("keys"))
+        self.removed = self.copies.copy()
+        self._share("exact", "copies", self.copies)
+
+    def _share(self, stage: str, name: str, array: np.ndarray) -> None:
+        """Write an array over all documents part by part, for tasks to read."""
+        for part in self.parts:
+            with new_folder(task_folder(self.work, stage, part.number)) as folder:
+                own = array[self.bases[part.number] : self.bases[part.number + 1]]
+                save_arrays(folder / f"{name}.safetensors", **{name: own})
+
+    def _remove_near(self) -> None:
+        n_signed = len(self._arrays("signed"))
+        n_buckets = 1 + n_signed // _BAND_DOCUMENTS
+        step = N_BANDS if n_signed < 100_000 else N_BANDS // 4
+        places = [(first, bucket) for bucket in range(n_buckets) for first in range(0, N_BANDS, step)]
+        tasks = [
+            BandTask(self.work, number, first, first + step, bucket, n_buckets, self.bases)
+            for number, (first, bucket) in enumerate(places)
+        ]
+        self._run("look for near-duplicates", find_links, tasks)
+        links = [
+            load_arrays(task_folder(self.work, "links", n) / "links.safetensors", "links")[0] for n in range(len(tasks))
+        ]
+        components = find_components(np.unique(np.concatenate(links), axis=0))
+        starts = np.concatenate([[0], np.cumsum([len(component) for component in components])]).astype(np.int64)
+        with new_folder(task_folder(self.work, "components", 0)) as folder:
+            members = np.concatenate([np.zeros(0, dtype=np.int64), *components])
+            save_arrays(folder / "components.safetensors", members=members, starts=starts)
+        # the first component whose end reaches each multiple of the load of a task ends that task
+        ends = np.unique(
+            np.searchsorted(starts, np.arange(_JUDGED_AT_ONCE, starts[-1] + _JUDGED_AT_ONCE, _JUDGED_AT_ONCE))
+        )
+        ends = np.minimum(ends, len(components)).tolist()
+        judges = [
+            JudgeTask(self.work, number, first, end, self.bases, self.settings.near_duplicate_threshold)
+            for number, (first, end) in enumerate(zip([0, *ends], ends, strict=False))
+        ]
+        self._run("compare near-duplicates", judge_components, judges)
+        self.near = removed_by(self.work, len(judges))
+        self.removed[self.near[:, 0]] = True
+
+    def _split(self) -> Split:
         """Split what was kept, after checking that it is enough."""
-        n_chars = sum(member.n_chars for member in self.members)
+        sizes, keys = self._arrays("sizes"), self._arrays("keys")
+        kept = np.flatnonzero(~self.removed)
+        n_chars = int(sizes[kept, 0].sum())
         if n_chars < self.settings.min_chars:
             raise DataError(
-                f"{n_chars:,} characters in {len(self.members):,} documents are left after cleaning, fewer than "
+                f"{n_chars:,} characters in {len(kept):,} documents are left after cleaning, fewer than "
                 f"{self.settings.min_chars:,} (min_chars): too small a corpus to train on{self._losses()}",
-                where=self.source,
+                where=self.name,
                 remedy="Give more text, or lower min_chars.",
             )
-        return split_groups(self.members, share=self.settings.heldout_share, seed=self.settings.seed)
+        groups = [group for members in self.members for group in members["groups"]]
+        pieces = [piece for members in self.members for piece in members["pieces"]]
+        chosen = [
+            Member(groups[number], pieces[number], int(sizes[number, 0]), keys[number].tobytes())
+            for number in kept.tolist()
+        ]
+        return split_groups(chosen, share=self.settings.heldout_share, seed=self.settings.seed)
 
-    def nothing(self) -> DataError:
-        """The error for a source with no document in it."""
-        found = "it is empty" if not (self.files_skipped or self.rows_skipped) else "everything was skipped"
+    def _pack(self, split: Split) -> None:
+        sides = np.full(len(self.removed), 2, dtype=np.uint8)
+        sides[~self.removed] = split.heldout
+        self._share("split", "sides", sides)
+        tasks = [PackTask(self.work, part.number, self.sources[part.source].name) for part in self.parts]
+        self._run("write the corpus", pack, tasks)
+
+    # -- result --------------------------------------------------------------------------------------------------
+
+    def _write(self, split: Split, started: float) -> CorpusReport:
+        paths = [self.out / f"{side}.jsonl.gz" for side in SIDES]
+
+        def join(side: int, target: Path) -> None:
+            with open(target, "wb") as file:
+                for part in self.parts:
+                    with open(task_folder(self.work, "pack", part.number) / f"{SIDES[side]}.gz", "rb") as piece:
+                        shutil.copyfileobj(piece, file, 2**20)
+
+        def join_both(target: Path) -> None:
+            join(0, target)
+            # Nested, so that neither file is put in place before both are whole on disk.
+            write_atomic(paths[1], lambda path: join(1, path))
+
+        try:
+            (self.out / "corpus.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise storage_error(error, self.out) from error
+        write_atomic(paths[0], join_both)
+        report = self._report(split, paths, started)
+        write_json(self.out / "corpus.json", report.to_json())
+        return report
+
+    def _report(self, split: Split, paths: list[Path], started: float) -> CorpusReport:
+        packed = [read_json(task_folder(self.work, "pack", part.number) / "counts.json") for part in self.parts]
+        sizes = self._arrays("sizes")
+        near = self.removed & ~self.copies
+        removed_characters = self._sum("dropped_characters")
+        for reason, mask in (("exact duplicate", self.copies), ("near-duplicate", near)):
+            if mask.any():
+                removed_characters[reason] = int(sizes[mask, 0].sum())
+        counted: dict[str, Counter[str]] = {}
+        lengths: dict[str, Counter[str]] = {}
+        samples = Samples(N_SAMPLES)
+        for counts in packed:
+            samples.merge(counts["samples"])
+            for name, found in counts["counted"].items():
+                counted.setdefault(name, Counter()).update(found)
+            for lang, found in counts["lengths"].items():
+                lengths.setdefault(lang, Counter()).update(found)
+        files_read = sum(counts["files_read"] for counts in self.counts)
+        files_skipped = self._files_skipped()
+        return CorpusReport(
+            source=self.name,
+            sources=[self._source(number) for number in range(len(self.sources))],
+            files_found=files_read + files_skipped.total(),
+            files_read=files_read,
+            files_skipped=dict(files_skipped.most_common()),
+            rows_skipped=dict(self._sum("rows_skipped").most_common()),
+            documents_read=sum(counts["documents_read"] for counts in self.counts),
+            characters_read=sum(counts["characters_read"] for counts in self.counts),
+            dropped=dict(self._sum("dropped").most_common()),
+            removed_characters=dict(removed_characters.most_common()),
+            exact_duplicates=int(self.copies.sum()),
+            near_duplicates=len(self.near),
+            documents_kept=int((~self.removed).sum()),
+            mojibake_lines=counted.get("mojibake_lines", Counter()).total(),
+            redacted=dict(counted.get("redacted", Counter()).most_common()),
+            removed_lines=dict(counted.get("removed_lines", Counter()).most_common()),
+            encodings=dict(self._sum("encodings").most_common()),
+            listed=self._listed(),
+            examples=_examples(self._examples()),
+            samples=_examples(samples),
+            lengths={
+                lang: dict(sorted(found.items(), key=lambda item: int(item[0])))
+                for lang, found in sorted(lengths.items())
+            },
+            split_by=split.by,
+            train=_side(0, paths[0], packed),
+            heldout=_side(1, paths[1], packed),
+            settings=self.settings,
+            seconds=round(time.monotonic() - started, 3),
+        )
+
+    def _source(self, number: int) -> SourceReport:
+        source, kept = self.sources[number], ~self.removed
+        own = [part for part in self.parts if part.source == number]
+        first, end = (self.bases[own[0].number], self.bases[own[-1].number + 1]) if own else (0, 0)
+        hashes = {name: digest for part in own for name, digest in self.counts[part.number]["hashes"].items()}
+        lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
+        return SourceReport(
+            name=source.name,
+            path=source.path,
+            licence=source.licence,
+            note=source.note,
+            files=sum(self.counts[part.number]["files_read"] for part in own),
+            bytes=sum(part.n_bytes for part in own),
+            sha256=hashlib.sha256(lines.encode("utf-8", "replace")).hexdigest(),
+            documents_read=sum(self.counts[part.number]["documents_read"] for part in own),
+            documents_kept=int(kept[first:end].sum()),
+            characters_kept=int(self._arrays("sizes")[first:end][kept[first:end], 0].sum()),
+        )
+
+    def _sum(self, name: str) -> Counter[str]:
+        return sum((Counter(counts[name]) for counts in self.counts), Counter())
+
+    def _files_skipped(self) -> Counter[str]:
+        return Counter(item.reason for item in self.skipped) + self._sum("files_skipped")
+
+    def _listed(self) -> list[Listed]:
+        listed = [(item.source, item.reason) for item in self.skipped[:MAX_LISTED]]
+        listed += [(source, reason) for counts in self.counts for source, reason in counts["listed"]]
+        texts = Texts(self.work, self.bases)
+        room = max(MAX_LISTED - len(listed), 0)
+        listed += [(texts[number].id, "exact duplicate") for number in np.flatnonzero(self.copies)[:room].tolist()]
+        room = max(MAX_LISTED - len(listed), 0)
+        listed += [(texts[copy].id, f"near-duplicate of {texts[kept].id}") for copy, kept in self.near[:room].tolist()]
+        return [Listed(source=source, reason=reason) for source, reason in listed[:MAX_LISTED]]
+
+    def _examples(self) -> Samples:
+        examples, texts, keys = Samples(N_EXAMPLES), Texts(self.work, self.bases), self._arrays("keys")
+        for counts in self.counts:
+            examples.merge(counts["examples"])
+        for number in np.flatnonzero(self.copies).tolist():
+            rank = rank_of(hashlib.sha256(str(number).encode()).digest())
+            examples.offer("exact duplicate", rank, lambda number=number: texts[number])
+        for copy, kept in self.near.tolist():
+            rank = rank_of(keys[copy].tobytes())
+            examples.offer("near-duplicate", rank, lambda copy=copy: texts[copy], note=texts[kept].id)
+        return examples
+
+    def _nothing(self) -> DataError:
+        """The error for sources with no document in them."""
+        skipped = self._files_skipped() + self._sum("rows_skipped")
+        found = "everything was skipped" if skipped else "it is empty"
         return DataError(
             f"no documents found: {found}{self._losses()}",
-            where=self.source,
+            where=self.name,
             remedy=f"Give a folder or file of these kinds: {known_kinds()}. Rows need text_key.",
         )
 
     def _losses(self) -> str:
-        counts = self.files_skipped + self.rows_skipped + self.dropped
-        counts += Counter({"exact duplicate": self.exact, "near-duplicate": self.near})
+        counts = self._files_skipped() + self._sum("rows_skipped") + self._sum("dropped")
+        counts += Counter({"exact duplicate": int(self.copies.sum()), "near-duplicate": len(self.near)})
         return "".join(f"; {count:,} × {reason}" for reason, count in counts.most_common(5))
 
-    def write(self, out: Path, split: Split, started: float) -> CorpusReport:
-        """Write both sides and the report."""
-        train, heldout = out / "train.jsonl.gz", out / "heldout.jsonl.gz"
 
-        def fill_train(temporary: Path) -> None:
-            self._fill(temporary, split, heldout=False)
-            # Nested, so that neither file is put in place before both are whole on disk.
-            write_atomic(heldout, lambda path: self._fill(path, split, heldout=True))
+def _state_of(file: SourceFile) -> tuple[int, int]:
+    """Size and time of a file, by which a change is seen."""
+    try:
+        status = file.path.stat()
+    except OSError:
+        return file_size(file), 0
+    return status.st_size, status.st_mtime_ns
 
-        try:
-            (out / "corpus.json").unlink(missing_ok=True)
-        except OSError as error:
-            raise storage_error(error, out) from error
-        write_atomic(train, fill_train)
-        report = CorpusReport(
-            source=self.source,
-            files_found=self.files_read + self.files_skipped.total(),
-            files_read=self.files_read,
-            files_skipped=dict(self.files_skipped.most_common()),
-            rows_skipped=dict(self.rows_skipped.most_common()),
-            documents_read=self.documents_read,
-            dropped=dict(self.dropped.most_common()),
-            exact_duplicates=self.exact,
-            near_duplicates=self.near,
-            documents_kept=len(self.members),
-            mojibake_lines=self.mojibake_lines,
-            redacted=dict(self.redacted.most_common()),
-            encodings=dict(self.encodings.most_common()),
-            listed=self.listed,
-            split_by=split.by,
-            train=self._side(train, split, heldout=False),
-            heldout=self._side(heldout, split, heldout=True),
-            settings=self.settings,
-            seconds=round(time.monotonic() - started, 3),
-        )
-        write_json(out / "corpus.json", report.to_json())
-        return report
 
-    def _fill(self, path: Path, split: Split, *, heldout: bool) -> None:
-        numbers = [number for number, side in enumerate(split.heldout) if side == heldout]
-        label = "write held-out text" if heldout else "write training text"
-        with progress(label, total=len(numbers), unit="documents") as bar, open_gzip_writer(path) as file:
-            for number in numbers:
-                file.write(self.spool.line(number))
-                bar.advance(1)
+def _examples(samples: Samples) -> dict[str, list[Example]]:
+    shown = samples.to_json(ranks=False)
+    return {name: [Example.model_validate(row) for row in rows] for name, rows in shown.items()}
 
-    def _side(self, path: Path, split: Split, *, heldout: bool) -> SideReport:
-        languages: dict[str, dict[str, int]] = {}
-        for (lang, n_chars, n_bytes), side in zip(self.languages, split.heldout, strict=True):
-            if side == heldout:
-                row = languages.setdefault(lang, {"documents": 0, "characters": 0, "bytes": 0})
-                for key, value in (("documents", 1), ("characters", n_chars), ("bytes", n_bytes)):
-                    row[key] += value
-        return SideReport(
-            documents=sum(row["documents"] for row in languages.values()),
-            characters=sum(row["characters"] for row in languages.values()),
-            bytes=sum(row["bytes"] for row in languages.values()),
-            languages=dict(sorted(languages.items())),
-            file=path.name,
-            sha256=sha256_file(path),
-        )
+
+def _side(number: int, path: Path, packed: list[dict[str, Any]]) -> SideReport:
+    languages: dict[str, Counter[str]] = {}
+    for counts in packed:
+        for lang, row in counts["languages"][number].items():
+            languages.setdefault(lang, Counter()).update(row)
+    return SideReport(
+        documents=sum(row["documents"] for row in languages.values()),
+        characters=sum(row["characters"] for row in languages.values()),
+        bytes=sum(row["bytes"] for row in languages.values()),
+        languages={lang: dict(row) for lang, row in sorted(languages.items())},
+        file=path.name,
+        sha256=sha256_file(path),
+    )

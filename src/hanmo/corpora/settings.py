@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from hanmo.core.settings import Settings
 from hanmo.corpora.pii.spans import Kind
 
-__all__ = ["CorpusSettings"]
+__all__ = ["CorpusSettings", "Source"]
+
+
+class Source(Settings):
+    """Something that documents come from. What is set here goes before the settings of the corpus."""
+
+    path: str
+    """A folder, a file, or "stdlib" for the standard library of the running Python."""
+    name: str = ""
+    """What its documents are called by: their ids begin with it."""
+    licence: str = ""
+    """Under which terms the texts may be used; stands in the data card."""
+    note: str = ""
+    """Where it comes from, and what else should stand in the data card."""
+    only: tuple[str, ...] = ()
+    """Patterns of file names (`*.txt`, `2024/*.jsonl`); other files are skipped."""
+    text_key: str | None = None
+    """As `CorpusSettings.text_key`."""
+    lines: Literal["auto", "document", "file"] | None = None
+    """As `CorpusSettings.lines`."""
+    piece_chars: int | None = Field(default=None, ge=200)
+    """As `CorpusSettings.piece_chars`."""
+    normalize_tweets: bool | None = None
+    """As `CorpusSettings.normalize_tweets`."""
+
+    def reading(self) -> dict[str, Any]:
+        """The settings of reading that are given here."""
+        names = ("text_key", "lines", "piece_chars", "normalize_tweets")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
 class CorpusSettings(Settings):

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from hanmo.core.errors import DataError
-from hanmo.corpora.sources import readers
 from hanmo.corpora.documents import Document, Skipped
 from hanmo.corpora.settings import CorpusSettings
+from hanmo.corpora.sources import readers
 from hanmo.corpora.sources.files import SourceFile, list_files, read_file
 
 CHINESE = "今天天气很好，我们一起去公园里走一走。他说这个地方是他小时候来过的，现在已经变了很多。"

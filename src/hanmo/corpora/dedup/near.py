@@ -23,7 +23,7 @@ import numpy as np
 
 from hanmo.text.han import code_points
 
-__all__ = ["MIN_TOKENS", "NearDuplicates", "exact_key", "jaccard", "shingles", "signature"]
+__all__ = ["MIN_TOKENS", "N_BANDS", "N_ROWS", "NearDuplicates", "exact_key", "jaccard", "shingles", "signature"]
 
 MIN_TOKENS = 20
 """Shorter texts take part in exact comparison only."""
@@ -143,7 +143,7 @@ class NearDuplicates:
     """The kept documents so far; says for the next one whether it is near one of them.
 
     Args:
-        text_of: gives the text of a kept document back by its number (they are not held here).
+        text_of: gives the text of a document by its number (they are not held here).
         threshold: Jaccard similarity from which two documents are near-duplicates.
     """
 
@@ -153,35 +153,32 @@ class NearDuplicates:
         self._signatures: dict[int, np.ndarray] = {}
         self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
 
-    def find_or_keep(self, number: int, text: str) -> int | None:
-        """Return the number of a kept document that `text` is near to, or keep it under `number` and return None."""
-        own = shingles(text)
-        if not len(own):
-            return None
-        own_signature = signature(own)
+    def find_or_keep(self, number: int, own_signature: np.ndarray) -> int | None:
+        """Return the number of a kept document that this one is near to, or keep this one and return None.
+
+        Args:
+            number: of the document.
+            own_signature: its MinHash signature, (64,), uint32; not of an empty set.
+        """
         keys = [own_signature[band * N_ROWS : (band + 1) * N_ROWS].tobytes() for band in range(N_BANDS)]
         candidates = {found for band, key in zip(self._bands, keys, strict=True) for found in band.get(key, ())}
         for candidate in sorted(candidates):
             # Four standard errors below the threshold: what is left out here would not have been verified.
             if np.mean(self._signatures[candidate] == own_signature) < self._threshold - 0.2:
                 continue
-            if jaccard(own, self._shingles_of(candidate)) >= self._threshold:
+            if jaccard(self._shingles_of(number), self._shingles_of(candidate)) >= self._threshold:
                 return candidate
         for band, key in zip(self._bands, keys, strict=True):
             band.setdefault(key, []).append(number)
         self._signatures[number] = own_signature
-        self._remember(number, own)
         return None
 
     def _shingles_of(self, number: int) -> np.ndarray:
         found = self._cache.get(number)
         if found is None:
             found = shingles(self._text_of(number))
-            self._remember(number, found)
-        return found
-
-    def _remember(self, number: int, found: np.ndarray) -> None:
-        self._cache[number] = found
+            self._cache[number] = found
         self._cache.move_to_end(number)
         if len(self._cache) > 256:
             self._cache.popitem(last=False)
+        return found

@@ -1,0 +1,170 @@
+"""The first task of a build: read the files of a part, clean their documents, leave them with keys and signatures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from hanmo.core.files import new_folder, sha256_file, write_json
+from hanmo.corpora.cleaning import clean
+from hanmo.corpora.dedup.near import N_BANDS, N_ROWS, exact_key, shingles, signature
+from hanmo.corpora.documents import Document, Skipped, document_line
+from hanmo.corpora.parts import Part
+from hanmo.corpora.report import MAX_LISTED, N_EXAMPLES
+from hanmo.corpora.samples import Samples
+from hanmo.corpora.settings import CorpusSettings
+from hanmo.corpora.sources.files import SourceFile, read_file
+from hanmo.corpora.sources.stdlib import read_topics
+from hanmo.corpora.work import is_done, save_arrays, task_folder
+
+__all__ = ["ExtractTask", "extract", "rank_of"]
+
+_COUNTED = ("mojibake_lines", "redacted", "removed_lines")
+"""What cleaning counts in the meta of a document and the report sums up."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractTask:
+    """A part to read."""
+
+    work: Path
+    part: Part
+    settings: CorpusSettings
+
+
+@dataclass
+class _Tally:
+    """What happened in a part."""
+
+    files_read: int = 0
+    files_skipped: Counter[str] = field(default_factory=Counter)
+    rows_skipped: Counter[str] = field(default_factory=Counter)
+    documents_read: int = 0
+    characters_read: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    dropped_characters: Counter[str] = field(default_factory=Counter)
+    encodings: Counter[str] = field(default_factory=Counter)
+    listed: list[tuple[str, str]] = field(default_factory=list)
+    hashes: dict[str, str] = field(default_factory=dict)
+
+    def list(self, source: str, reason: str) -> None:
+        if len(self.listed) < MAX_LISTED:
+            self.listed.append((source, reason))
+
+    def skip_file(self, item: Skipped) -> None:
+        self.files_skipped[item.reason] += 1
+        self.list(item.source, item.reason)
+
+
+def rank_of(key: bytes) -> int:
+    """A hash as a number that JSON holds."""
+    return int.from_bytes(key[:6], "little")
+
+
+def extract(task: ExtractTask) -> Part:
+    """Write `extract/NNNNN/` of a part: documents.jsonl, arrays.safetensors, members.json, counts.json.
+
+    Raises:
+        StorageError: if the disk is full or may not be written.
+    """
+    if not is_done(task.work, "extract", task.part.number):
+        with new_folder(task_folder(task.work, "extract", task.part.number)) as folder:
+            _Extraction(task).write(folder)
+    return task.part
+
+
+class _Extraction:
+    def __init__(self, task: ExtractTask):
+        self._task, self._settings = task, task.settings
+        self._tally, self._examples = _Tally(), Samples(N_EXAMPLES)
+
+    def write(self, folder: Path) -> None:
+        with open(folder / "documents.jsonl", "wb") as file:
+            self._write_documents(file, folder)
+        write_json(
+            folder / "counts.json",
+            {**vars(self._tally), "examples": self._examples.to_json()},
+        )
+
+    def _write_documents(self, file: IO[bytes], folder: Path) -> None:
+        starts, keys, languages, sizes = [0], [], [], []
+        signed, signatures = [], []
+        groups: list[str] = []
+        pieces: list[int | None] = []
+        counted: dict[int, dict[str, Any]] = {}
+        for document in self._documents():
+            number = len(keys)
+            keys.append(np.frombuffer(exact_key(document.text)[:16], dtype="<u8"))
+            starts.append(starts[-1] + file.write(document_line(document)))
+            sizes.append((len(document.text), len(document.text.encode("utf-8", "surrogatepass"))))
+            languages.append(document.lang)
+            groups.append(document.group)
+            pieces.append(document.meta.get("piece"))
+            if found := {name: document.meta[name] for name in _COUNTED if name in document.meta}:
+                counted[number] = found
+            if self._settings.near_duplicates and len(own := shingles(document.text)):
+                signed.append(number)
+                signatures.append(signature(own))
+        save_arrays(
+            folder / "arrays.safetensors",
+            starts=np.array(starts, dtype=np.int64),
+            keys=np.array(keys, dtype=np.uint64).reshape(-1, 2),
+            sizes=np.array(sizes, dtype=np.int64).reshape(-1, 2),
+            signed=np.array(signed, dtype=np.int64),
+            signatures=np.array(signatures, dtype=np.uint32).reshape(-1, N_BANDS * N_ROWS),
+        )
+        write_json(
+            folder / "members.json",
+            {"groups": groups, "pieces": pieces, "languages": languages, "counted": counted},
+        )
+
+    def _documents(self) -> Iterator[Document]:
+        """The documents that cleaning leaves, counted."""
+        tally = self._tally
+        for document in self._read():
+            tally.documents_read += 1
+            tally.characters_read += len(document.text)
+            tally.encodings[str(document.meta.get("encoding", "utf-8"))] += 1
+            cleaned, reason = clean(document, self._settings)
+            if reason is None:
+                yield cleaned
+                continue
+            tally.dropped[reason] += 1
+            tally.dropped_characters[reason] += len(document.text)
+            tally.list(document.id, reason)
+            shown = cleaned if cleaned.text else document
+            self._examples.offer(reason, rank_of(exact_key(document.id)), lambda shown=shown: shown)
+
+    def _read(self) -> Iterator[Document]:
+        for file in self._task.part.files:
+            yield from self._read_one(file)
+        if self._task.part.topics:
+            yield from read_topics()
+
+    def _read_one(self, file: SourceFile) -> Iterator[Document]:
+        tally = self._tally
+        n_documents = n_rows = 0
+        problem: Skipped | None = None
+        for item in read_file(file, self._settings):
+            if isinstance(item, Document):
+                n_documents += 1
+                yield item
+            elif item.source == file.name:
+                problem = item
+            else:
+                n_rows += 1
+                tally.rows_skipped[item.reason] += 1
+                tally.list(item.source, item.reason)
+        if n_documents or n_rows:
+            tally.files_read += 1
+            tally.hashes[file.name] = sha256_file(file.path)
+            if problem is not None:
+                tally.rows_skipped[f"rest of the file: {problem.reason}"] += 1
+                tally.list(problem.source, problem.reason)
+        else:
+            tally.skip_file(problem or Skipped(source=file.name, reason="nothing in it"))
