@@ -21,6 +21,12 @@ VERBS: dict[str, tuple[str, str]] = {
     "predict": ("hanmo.cli.predict:predict", "Ask a trained model: the class of a text, or of each line of a file."),
     "labels": ("hanmo.cli.labels:labels", "Name the training examples whose labels are probably wrong."),
     "show": ("hanmo.cli.show:show", "Draw a model: its parts, shapes, parameters, memory and FLOPs."),
+    "corpus build": ("hanmo.cli.corpus:build", "Build a corpus from a recipe or a folder, with its data card."),
+    "corpus stats": (
+        "hanmo.cli.corpus:stats",
+        "Documents, characters and languages of a corpus, and what was removed.",
+    ),
+    "corpus show": ("hanmo.cli.corpus:show", "Print documents of a corpus, or examples of what was removed."),
     "vectors train": ("hanmo.cli.vectors_train:train", "Train word vectors on text: word2vec or GloVe."),
     "vectors similar": ("hanmo.cli.vectors:similar", "The words nearest to a word."),
     "vectors analogy": ("hanmo.cli.vectors:analogy", "What is to C as B is to A."),
@@ -37,6 +43,7 @@ VERBS: dict[str, tuple[str, str]] = {
 """Verb, of one word or of a group and a word → (where its function lives, one line of help)."""
 
 GROUPS: dict[str, str] = {
+    "corpus": "Corpora: build, look at, crawl.",
     "vectors": "Word vectors: train, neighbours, analogies, tests, maps, forms.",
     "ngram": "N-gram language models: train, score, sample.",
 }

@@ -6,10 +6,11 @@ The keys are those of `hanmo.corpora.report.CorpusReport`, each optional here: a
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["CorpusRecord", "Dropped", "LanguageAmount", "Side"]
+__all__ = ["CorpusRecord", "Dropped", "LanguageAmount", "Shown", "Side", "SourceRecord"]
 
 
 class _Record(BaseModel):
@@ -44,6 +45,33 @@ class Dropped(_Record):
     reason: str = ""
 
 
+class Shown(_Record):
+    """A document to look at."""
+
+    id: str = ""
+    text: str = ""
+    """Its beginning."""
+    characters: int = 0
+    """Of the whole text."""
+    note: str = ""
+
+
+class SourceRecord(_Record):
+    """What came of one source."""
+
+    name: str = ""
+    path: str = ""
+    licence: str = ""
+    note: str = ""
+    files: int = 0
+    bytes: int = 0
+    """As stored."""
+    sha256: str = ""
+    documents_read: int = 0
+    documents_kept: int = 0
+    characters_kept: int = 0
+
+
 class CorpusRecord(_Record):
     """corpus.json."""
 
@@ -60,6 +88,17 @@ class CorpusRecord(_Record):
     redacted: dict[str, int] = {}
     encodings: dict[str, int] = {}
     listed: list[Dropped] = []
+    sources: list[SourceRecord] = []
+    characters_read: int | None = None
+    removed_characters: dict[str, int] = {}
+    removed_lines: dict[str, int] = {}
+    documents_kept: int | None = None
+    examples: dict[str, list[Shown]] = {}
+    samples: dict[str, list[Shown]] = {}
+    lengths: dict[str, dict[int, int]] = {}
+    """By language, how many documents have fewer characters than a power of two, and no fewer than the one before."""
+    settings: dict[str, Any] = {}
+    seconds: float | None = None
     split_by: str | None = None
     """Either "group": files stayed whole, or "stretch": long files were split into contiguous stretches."""
     train: Side | None = None

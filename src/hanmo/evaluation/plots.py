@@ -14,7 +14,7 @@ from typing import Literal
 
 from hanmo.evaluation.markup import Html, element, join
 
-__all__ = ["Line", "line_plot", "share_bar", "smooth", "thin", "ticks"]
+__all__ = ["Line", "bar_plot", "line_plot", "share_bar", "smooth", "thin", "ticks"]
 
 _GRAIN = 1000
 """Units of the stretched view box along each axis."""
@@ -231,6 +231,58 @@ def _hover_strips(
         box = {"x": _percent(i / _HOVER_STRIPS), "width": _percent(1 / _HOVER_STRIPS), "y": "0", "height": "100%"}
         strips.append(element("rect", element("title", "\n".join(tip)), cls="hit", **box))
     return strips
+
+
+def bar_plot(
+    bins: Sequence[str],
+    series: Sequence[tuple[str, str, Sequence[float]]],
+    *,
+    title: str,
+    x_label: str,
+    value_text: Callable[[float], str],
+    every: int = 1,
+) -> Html:
+    """Draw stacked bars.
+
+    Args:
+        bins: what stands under the bars.
+        series: (name, CSS class, value of each bin), from the bottom to the top.
+        title: name of the quantity, set above the plot.
+        x_label: what the bins are, set below.
+        value_text: writes a value.
+        every: label every so many bins.
+
+    Returns:
+        A `<figure>`; empty markup where nothing is above 0.
+    """
+    sums = [sum(values) for values in zip(*(values for _, _, values in series), strict=True)]
+    top = max(sums, default=0)
+    if not top > 0:
+        return Html("")
+    marks: list[Html] = []
+    for value in ticks(0, top, 4, whole=True):
+        y = _percent(1 - value / (1.05 * top))
+        marks.append(element("line", x1="0", x2="100%", y1=y, y2=y, cls="grid" if value else "axis"))
+        marks.append(element("text", value_text(value), x="-8", y=y, dy="0.32em", cls="end"))
+    width = 1 / len(bins)
+    for place, label in enumerate(bins):
+        below = 0.0
+        for name, cls, values in series:
+            height = values[place] / (1.05 * top)
+            if height > 0:
+                tip = element("title", f"{label}\n{name} {value_text(values[place])}")
+                box = {"x": _percent((place + 0.08) * width), "width": _percent(0.84 * width)}
+                marks.append(
+                    element("rect", tip, cls=cls, y=_percent(1 - below - height), height=_percent(height), **box)
+                )
+            below += height
+        if place % every == 0:
+            marks.append(element("text", label, x=_percent((place + 0.5) * width), y="100%", dy="1.5em", cls="mid"))
+    keys = [element("span", element("i", cls=cls), name, cls="key") for name, cls, values in series if sum(values)]
+    caption = element("figcaption", element("span", title, cls="what"), *keys)
+    svg = element("svg", *marks, role="img", aria_label=title)
+    frame = element("div", svg, cls="frame")
+    return element("figure", caption, frame, element("div", x_label, cls="xlabel"), cls="plot low")
 
 
 def share_bar(parts: Sequence[tuple[str, float, str, str]], *, label: str) -> Html:

@@ -13,7 +13,14 @@ from hanmo.evaluation.report_blocks import facts, hbar, nothing, number_table, s
 from hanmo.evaluation.report_text import Writer
 from hanmo.evaluation.run_files import Metrics, RunRecord, Segmentation
 
-__all__ = ["corpus_section", "evaluation_section", "loss_curves", "tokenizer_section", "training_section"]
+__all__ = [
+    "corpus_section",
+    "evaluation_section",
+    "loss_curves",
+    "skipped_section",
+    "tokenizer_section",
+    "training_section",
+]
 
 
 def _html_lang(code: str | None) -> str | None:
@@ -32,7 +39,7 @@ def corpus_section(record: RunRecord, say: Writer) -> Html:
             _fate(corpus, say),
             _sides(record, corpus, say),
             _languages(corpus, say),
-            _lost(corpus, say),
+            skipped_section(corpus, say),
         )
     )
 
@@ -107,7 +114,8 @@ _MOST_REASONS = 12
 _MOST_LISTED = 300
 
 
-def _lost(corpus: CorpusRecord, say: Writer) -> Html | None:
+def skipped_section(corpus: CorpusRecord, say: Writer) -> Html:
+    """What was skipped or dropped and why, with a list by name."""
     kinds = (("files", corpus.files_skipped), ("rows", corpus.rows_skipped), ("documents", corpus.dropped))
     counts: Counter[tuple[str, str]] = Counter()
     for kind, reasons in kinds:

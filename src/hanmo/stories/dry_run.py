@@ -30,15 +30,14 @@ def training_memory_bytes(n_parameters: int, recipe: PretrainRecipe, vocab_size:
 def describe_plan(recipe: PretrainRecipe) -> str:
     """Read the corpus, train the tokenizer, build the model, train nothing, and say what would happen."""
     from hanmo.batches.blocks import TokenBlocks
-    from hanmo.corpora.build import build_corpus
+    from hanmo.corpora.built import collect_corpus
     from hanmo.corpora.documents import read_documents
     from hanmo.corpora.shards import open_shards, shard_dtype, write_shards
     from hanmo.tokenizers.bpe import train_bpe
 
-    source: Any = recipe.corpus.source if recipe.corpus.source == "stdlib" else Path(recipe.corpus.source)
     with tempfile.TemporaryDirectory(prefix="hanmo-plan-") as folder:
         work = Path(folder)
-        build_corpus(source, work / "corpus", recipe.corpus)
+        collect_corpus(recipe.corpus.source, work / "corpus", recipe.corpus)
         train_file = work / "corpus" / "train.jsonl.gz"
         tokenizer = train_bpe((document.text for document in read_documents(train_file)), recipe.tokenizer.vocab_size)
         assert tokenizer.eos_id is not None

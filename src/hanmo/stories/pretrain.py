@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hanmo.core.files import sha256_file, sha256_text, write_json, write_text
@@ -114,11 +113,10 @@ class _Pretraining(Story[PretrainRecipe, PretrainResult]):
     # -- stages --------------------------------------------------------------------------------------------------
 
     def _collect(self) -> None:
-        from hanmo.corpora.build import build_corpus
+        from hanmo.corpora.built import collect_corpus
 
         section = self.recipe.corpus
-        source: Any = section.source if section.source == "stdlib" else Path(section.source)
-        build_corpus(source, self.run.path / "corpus", section)
+        collect_corpus(section.source, self.run.path / "corpus", section)
 
     def _train_tokenizer(self) -> None:
         from hanmo.corpora.documents import read_documents

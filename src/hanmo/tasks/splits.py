@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -14,6 +12,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from hanmo.core.errors import DataError
+from hanmo.core.paths import existing_path
 from hanmo.core.progress import say
 from hanmo.core.settings import Settings
 from hanmo.tasks.tables import problems_error
@@ -57,14 +56,7 @@ class SplitData(Settings):
     @field_validator("train", "dev", "test")
     @classmethod
     def _path_is_known(cls, path: str | None) -> str | None:
-        if path is None:
-            return None
-        known = os.path.expandvars(path)
-        if unset := re.search(r"\$\{?(\w+)", known):
-            raise ValueError(f"the variable {unset[1]} is not set; set it to a folder, or write the path itself")
-        if not os.path.exists(known):
-            raise ValueError(f"{known} does not exist")
-        return known
+        return None if path is None else existing_path(path)
 
     @field_validator("fold")
     @classmethod
