@@ -90,13 +90,14 @@ class Processes:
                 for future in done:
                     yield future.result()
         except BrokenProcessPool as error:
+            self.close()
             raise HanmoError(
                 "a worker process was killed, most likely because the memory of this machine was full",
                 remedy="Run the same command again with fewer workers: it goes on where this one ended.",
             ) from error
-        finally:
-            if running:
-                self.close()
+        except BaseException:  # a reader who wants no more results is among them
+            self.close()
+            raise
 
     def close(self) -> None:
         """Stop the workers at once; what they were writing is a temporary folder that is swept."""
