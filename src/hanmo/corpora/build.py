@@ -25,10 +25,14 @@ from hanmo.core.errors import DataError, StorageError, storage_error
 from hanmo.core.files import new_folder, read_json, sha256_file, write_atomic, write_json
 from hanmo.core.progress import progress, say
 from hanmo.corpora.dedup.components import find_components
+from hanmo.corpora.dedup.contamination import MAX_DOCUMENTS
+from hanmo.corpora.dedup.evaluation_index import build_index
 from hanmo.corpora.dedup.exact import find_copies
+from hanmo.corpora.dedup.first import later_occurrences, over_parts, repeated
 from hanmo.corpora.dedup.near import N_BANDS
 from hanmo.corpora.dedup.near_task import BandTask, JudgeTask, find_links, judge_components, removed_by
 from hanmo.corpora.documents import Skipped
+from hanmo.corpora.edits import EditTask, edit, find_keys, find_stretches
 from hanmo.corpora.executors import Executor, Here, Processes
 from hanmo.corpora.extract import ExtractTask, extract, rank_of
 from hanmo.corpora.pack import N_SAMPLES, SIDES, PackTask, pack
@@ -48,6 +52,8 @@ _SMALL_BYTES = 2 * 2**20
 """Sources up to this size are read by this process: starting others takes longer."""
 _BAND_DOCUMENTS = 4_000_000
 """Documents whose keys of a band are held at a time."""
+_BUCKET_KEYS = 16_000_000
+"""Keys of paragraphs or stretches that are compared at a time."""
 _JUDGED_AT_ONCE = 2_000
 """Documents in the components that one task judges."""
 
@@ -118,6 +124,8 @@ class _Build:
         self.bases: tuple[int, ...] = (0,)
         self.copies = self.removed = np.zeros(0, dtype=bool)
         self.near = np.zeros((0, 2), dtype=np.int64)
+        self.stage, self.kept, self.kept_bases = "extract", np.zeros(0, dtype=bool), (0,)
+        self.edits: list[dict[str, Any]] = []
 
     @property
     def name(self) -> str:
@@ -175,6 +183,9 @@ class _Build:
         self._remove_copies()
         if self.settings.near_duplicates:
             self._remove_near()
+        self.kept = ~self.removed
+        if self.settings.edits:
+            self._edit()
         split = self._split()
         self._pack(split)
         return self._write(split, started)
@@ -209,31 +220,32 @@ class _Build:
         self.members = [read_json(folder / "members.json") for folder in folders]
         if not sum(counts["documents_read"] for counts in self.counts):
             raise self._nothing()
-        sizes = [len(members["groups"]) for members in self.members]
-        self.bases = tuple(np.concatenate([[0], np.cumsum(sizes)]).astype(int).tolist())
+        self.bases = self.kept_bases = _bases_of(self.members)
 
     def _settings_of(self, part: Part) -> CorpusSettings:
         return self.settings.model_copy(update=self.sources[part.source].reading())
 
-    def _arrays(self, name: str) -> np.ndarray:
-        """An array of all parts, joined."""
-        return np.concatenate(
-            [
-                load_arrays(task_folder(self.work, "extract", part.number) / "arrays.safetensors", name)[0]
-                for part in self.parts
-            ]
-        )
+    def _parts_of(self, stage: str, file: str, name: str) -> list[np.ndarray]:
+        """An array that a stage left for each part."""
+        paths = [task_folder(self.work, stage, part.number) / f"{file}.safetensors" for part in self.parts]
+        return [load_arrays(path, name)[0] for path in paths]
+
+    def _arrays(self, name: str, stage: str = "extract") -> np.ndarray:
+        """An array of all documents."""
+        return np.concatenate(self._parts_of(stage, "arrays", name))
 
     def _remove_copies(self) -> None:
         self.copies = find_copies(self._arrays("keys"))
         self.removed = self.copies.copy()
         self._share("exact", "copies", self.copies)
 
-    def _share(self, stage: str, name: str, array: np.ndarray) -> None:
+    def _share(self, stage: str, name: str, array: np.ndarray, bases: tuple[int, ...] | None = None) -> None:
         """Write an array over all documents part by part, for tasks to read."""
-        for part in self.parts:
+        self._share_parts(stage, name, np.split(array, (bases or self.bases)[1:-1]))
+
+    def _share_parts(self, stage: str, name: str, arrays: Sequence[np.ndarray]) -> None:
+        for part, own in zip(self.parts, arrays, strict=True):
             with new_folder(task_folder(self.work, stage, part.number)) as folder:
-                own = array[self.bases[part.number] : self.bases[part.number + 1]]
                 save_arrays(folder / f"{name}.safetensors", **{name: own})
 
     def _remove_near(self) -> None:
@@ -267,10 +279,38 @@ class _Build:
         self.near = removed_by(self.work, len(judges))
         self.removed[self.near[:, 0]] = True
 
+    def _edit(self) -> None:
+        """Take out of the documents what stood earlier, and evaluation texts."""
+        settings = self.settings
+        self._share("removed", "removed", self.removed)
+        tasks = [EditTask(self.work, part.number, settings) for part in self.parts]
+        if settings.evaluation_texts and not (self.work / "evaluation").is_dir():
+            build_index({Path(path).name: path for path in settings.evaluation_texts}).save(self.work / "evaluation")
+        self._run("compare paragraphs and stretches", find_keys, tasks)
+        if settings.duplicate_paragraphs:
+            self._mark("paragraphs", later_occurrences, self._parts_of("keys", "keys", "paragraphs"))
+        if settings.duplicate_stretches:
+            self._mark("fingerprints", repeated, self._parts_of("keys", "keys", "fingerprints"))
+            self._run("look at repeated stretches", find_stretches, tasks)
+            self._mark("repeats", later_occurrences, self._parts_of("stretches", "keys", "stretches"))
+        if settings.evaluation_texts:
+            counts = np.sum(self._parts_of("keys", "keys", "counts"), axis=0)
+            save_arrays(self.work / "evaluation-common.safetensors", common=counts > MAX_DOCUMENTS)
+        self._run("take out what stood earlier", edit, tasks)
+        folders = [task_folder(self.work, "edited", part.number) for part in self.parts]
+        self.edits = [read_json(folder / "counts.json") for folder in folders]
+        self.members = [read_json(folder / "members.json") for folder in folders]
+        self.stage, self.kept_bases = "edited", _bases_of(self.members)
+        self.kept = ~find_copies(self._arrays("keys", "edited"))
+
+    def _mark(self, stage: str, rule: Callable[[np.ndarray], np.ndarray], keys: list[np.ndarray]) -> None:
+        n_buckets = 1 + sum(map(len, keys)) // _BUCKET_KEYS
+        self._share_parts(stage, "marks", over_parts(rule, keys, n_buckets))
+
     def _split(self) -> Split:
         """Split what was kept, after checking that it is enough."""
-        sizes, keys = self._arrays("sizes"), self._arrays("keys")
-        kept = np.flatnonzero(~self.removed)
+        sizes, keys = self._arrays("sizes", self.stage), self._arrays("keys", self.stage)
+        kept = np.flatnonzero(self.kept)
         n_chars = int(sizes[kept, 0].sum())
         if n_chars < self.settings.min_chars:
             raise DataError(
@@ -288,10 +328,10 @@ class _Build:
         return split_groups(chosen, share=self.settings.heldout_share, seed=self.settings.seed)
 
     def _pack(self, split: Split) -> None:
-        sides = np.full(len(self.removed), 2, dtype=np.uint8)
-        sides[~self.removed] = split.heldout
-        self._share("split", "sides", sides)
-        tasks = [PackTask(self.work, part.number, self.sources[part.source].name) for part in self.parts]
+        sides = np.full(len(self.kept), 2, dtype=np.uint8)
+        sides[self.kept] = split.heldout
+        self._share("split", "sides", sides, self.kept_bases)
+        tasks = [PackTask(self.work, part.number, self.stage, self.sources[part.source].name) for part in self.parts]
         self._run("write the corpus", pack, tasks)
 
     # -- result --------------------------------------------------------------------------------------------------
@@ -323,10 +363,14 @@ class _Build:
         packed = [read_json(task_folder(self.work, "pack", part.number) / "counts.json") for part in self.parts]
         sizes = self._arrays("sizes")
         near = self.removed & ~self.copies
-        removed_characters = self._sum("dropped_characters")
+        removed_characters = self._sum("dropped_characters") + _sum(self.edits, "dropped_characters")
         for reason, mask in (("exact duplicate", self.copies), ("near-duplicate", near)):
             if mask.any():
-                removed_characters[reason] = int(sizes[mask, 0].sum())
+                removed_characters[reason] += int(sizes[mask, 0].sum())
+        n_late = int((~self.kept).sum()) if self.settings.edits else 0
+        if n_late:
+            late = self._arrays("sizes", self.stage)[~self.kept, 0].sum()
+            removed_characters["exact duplicate"] += int(late)
         counted: dict[str, Counter[str]] = {}
         lengths: dict[str, Counter[str]] = {}
         samples = Samples(N_SAMPLES)
@@ -347,14 +391,17 @@ class _Build:
             rows_skipped=dict(self._sum("rows_skipped").most_common()),
             documents_read=sum(counts["documents_read"] for counts in self.counts),
             characters_read=sum(counts["characters_read"] for counts in self.counts),
-            dropped=dict(self._sum("dropped").most_common()),
+            dropped=dict((self._sum("dropped") + _sum(self.edits, "dropped")).most_common()),
             removed_characters=dict(removed_characters.most_common()),
-            exact_duplicates=int(self.copies.sum()),
+            exact_duplicates=int(self.copies.sum()) + n_late,
             near_duplicates=len(self.near),
-            documents_kept=int((~self.removed).sum()),
+            documents_kept=int(self.kept.sum()),
             mojibake_lines=counted.get("mojibake_lines", Counter()).total(),
             redacted=dict(counted.get("redacted", Counter()).most_common()),
             removed_lines=dict(counted.get("removed_lines", Counter()).most_common()),
+            edits=dict(_sum(self.edits, "edits").most_common()),
+            edited_characters=dict(_sum(self.edits, "edited_characters").most_common()),
+            evaluation_texts=dict(_sum(self.edits, "sets").most_common()),
             encodings=dict(self._sum("encodings").most_common()),
             listed=self._listed(),
             examples=_examples(self._examples()),
@@ -371,9 +418,10 @@ class _Build:
         )
 
     def _source(self, number: int) -> SourceReport:
-        source, kept = self.sources[number], ~self.removed
+        source = self.sources[number]
         own = [part for part in self.parts if part.source == number]
-        first, end = (self.bases[own[0].number], self.bases[own[-1].number + 1]) if own else (0, 0)
+        first, end = (self.kept_bases[own[0].number], self.kept_bases[own[-1].number + 1]) if own else (0, 0)
+        kept, sizes = self.kept[first:end], self._arrays("sizes", self.stage)[first:end, 0]
         hashes = {name: digest for part in own for name, digest in self.counts[part.number]["hashes"].items()}
         lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
         return SourceReport(
@@ -385,19 +433,19 @@ class _Build:
             bytes=sum(part.n_bytes for part in own),
             sha256=hashlib.sha256(lines.encode("utf-8", "replace")).hexdigest(),
             documents_read=sum(self.counts[part.number]["documents_read"] for part in own),
-            documents_kept=int(kept[first:end].sum()),
-            characters_kept=int(self._arrays("sizes")[first:end][kept[first:end], 0].sum()),
+            documents_kept=int(kept.sum()),
+            characters_kept=int(sizes[kept].sum()),
         )
 
     def _sum(self, name: str) -> Counter[str]:
-        return sum((Counter(counts[name]) for counts in self.counts), Counter())
+        return _sum(self.counts, name)
 
     def _files_skipped(self) -> Counter[str]:
         return Counter(item.reason for item in self.skipped) + self._sum("files_skipped")
 
     def _listed(self) -> list[Listed]:
         listed = [(item.source, item.reason) for item in self.skipped[:MAX_LISTED]]
-        listed += [(source, reason) for counts in self.counts for source, reason in counts["listed"]]
+        listed += [(source, reason) for counts in [*self.counts, *self.edits] for source, reason in counts["listed"]]
         texts = Texts(self.work, self.bases)
         room = max(MAX_LISTED - len(listed), 0)
         listed += [(texts[number].id, "exact duplicate") for number in np.flatnonzero(self.copies)[:room].tolist()]
@@ -407,7 +455,7 @@ class _Build:
 
     def _examples(self) -> Samples:
         examples, texts, keys = Samples(N_EXAMPLES), Texts(self.work, self.bases), self._arrays("keys")
-        for counts in self.counts:
+        for counts in [*self.counts, *self.edits]:
             examples.merge(counts["examples"])
         for number in np.flatnonzero(self.copies).tolist():
             rank = rank_of(hashlib.sha256(str(number).encode()).digest())
@@ -431,6 +479,15 @@ class _Build:
         counts = self._files_skipped() + self._sum("rows_skipped") + self._sum("dropped")
         counts += Counter({"exact duplicate": int(self.copies.sum()), "near-duplicate": len(self.near)})
         return "".join(f"; {count:,} × {reason}" for reason, count in counts.most_common(5))
+
+
+def _bases_of(members: list[dict[str, Any]]) -> tuple[int, ...]:
+    """Number of the first document of each part, and behind them how many there are."""
+    return tuple(np.concatenate([[0], np.cumsum([len(part["groups"]) for part in members])]).astype(int).tolist())
+
+
+def _sum(parts: list[dict[str, Any]], name: str) -> Counter[str]:
+    return sum((Counter(counts[name]) for counts in parts), Counter())
 
 
 def _state_of(file: SourceFile) -> tuple[int, int]:

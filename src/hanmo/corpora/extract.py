@@ -22,9 +22,9 @@ from hanmo.corpora.sources.files import SourceFile, read_file
 from hanmo.corpora.sources.stdlib import read_topics
 from hanmo.corpora.work import is_done, save_arrays, task_folder
 
-__all__ = ["ExtractTask", "extract", "rank_of"]
+__all__ = ["COUNTED", "DocumentWriter", "ExtractTask", "extract", "rank_of"]
 
-_COUNTED = ("mojibake_lines", "redacted", "removed_lines")
+COUNTED = ("mojibake_lines", "redacted", "removed_lines")
 """What cleaning counts in the meta of a document and the report sums up."""
 
 
@@ -78,6 +78,51 @@ def extract(task: ExtractTask) -> Part:
     return task.part
 
 
+class DocumentWriter:
+    """Writes the documents of a part, and what other stages have to know of them.
+
+    Args:
+        file: `documents.jsonl` of the folder that `save` is given.
+        sign: make MinHash signatures.
+    """
+
+    def __init__(self, file: IO[bytes], *, sign: bool = False):
+        self._file, self._sign = file, sign
+        self._starts = [0]
+        self._keys: list[np.ndarray] = []
+        self._sizes: list[tuple[int, int]] = []
+        self._signed: list[int] = []
+        self._signatures: list[np.ndarray] = []
+        self._members: dict[str, Any] = {"groups": [], "pieces": [], "languages": [], "counted": {}}
+
+    def add(self, document: Document) -> None:
+        """Write a document."""
+        number, members = len(self._keys), self._members
+        self._starts.append(self._starts[-1] + self._file.write(document_line(document)))
+        self._keys.append(np.frombuffer(exact_key(document.text)[:16], dtype="<u8"))
+        self._sizes.append((len(document.text), len(document.text.encode("utf-8", "surrogatepass"))))
+        members["languages"].append(document.lang)
+        members["groups"].append(document.group)
+        members["pieces"].append(document.meta.get("piece"))
+        if found := {name: document.meta[name] for name in COUNTED if name in document.meta}:
+            members["counted"][str(number)] = found
+        if self._sign and len(own := shingles(document.text)):
+            self._signed.append(number)
+            self._signatures.append(signature(own))
+
+    def save(self, folder: Path) -> None:
+        """Write arrays.safetensors and members.json."""
+        save_arrays(
+            folder / "arrays.safetensors",
+            starts=np.array(self._starts, dtype=np.int64),
+            keys=np.array(self._keys, dtype=np.uint64).reshape(-1, 2),
+            sizes=np.array(self._sizes, dtype=np.int64).reshape(-1, 2),
+            signed=np.array(self._signed, dtype=np.int64),
+            signatures=np.array(self._signatures, dtype=np.uint32).reshape(-1, N_BANDS * N_ROWS),
+        )
+        write_json(folder / "members.json", self._members)
+
+
 class _Extraction:
     def __init__(self, task: ExtractTask):
         self._task, self._settings = task, task.settings
@@ -85,43 +130,11 @@ class _Extraction:
 
     def write(self, folder: Path) -> None:
         with open(folder / "documents.jsonl", "wb") as file:
-            self._write_documents(file, folder)
-        write_json(
-            folder / "counts.json",
-            {**vars(self._tally), "examples": self._examples.to_json()},
-        )
-
-    def _write_documents(self, file: IO[bytes], folder: Path) -> None:
-        starts, keys, languages, sizes = [0], [], [], []
-        signed, signatures = [], []
-        groups: list[str] = []
-        pieces: list[int | None] = []
-        counted: dict[int, dict[str, Any]] = {}
-        for document in self._documents():
-            number = len(keys)
-            keys.append(np.frombuffer(exact_key(document.text)[:16], dtype="<u8"))
-            starts.append(starts[-1] + file.write(document_line(document)))
-            sizes.append((len(document.text), len(document.text.encode("utf-8", "surrogatepass"))))
-            languages.append(document.lang)
-            groups.append(document.group)
-            pieces.append(document.meta.get("piece"))
-            if found := {name: document.meta[name] for name in _COUNTED if name in document.meta}:
-                counted[number] = found
-            if self._settings.near_duplicates and len(own := shingles(document.text)):
-                signed.append(number)
-                signatures.append(signature(own))
-        save_arrays(
-            folder / "arrays.safetensors",
-            starts=np.array(starts, dtype=np.int64),
-            keys=np.array(keys, dtype=np.uint64).reshape(-1, 2),
-            sizes=np.array(sizes, dtype=np.int64).reshape(-1, 2),
-            signed=np.array(signed, dtype=np.int64),
-            signatures=np.array(signatures, dtype=np.uint32).reshape(-1, N_BANDS * N_ROWS),
-        )
-        write_json(
-            folder / "members.json",
-            {"groups": groups, "pieces": pieces, "languages": languages, "counted": counted},
-        )
+            writer = DocumentWriter(file, sign=self._settings.near_duplicates)
+            for document in self._documents():
+                writer.add(document)
+            writer.save(folder)
+        write_json(folder / "counts.json", {**vars(self._tally), "examples": self._examples.to_json()})
 
     def _documents(self) -> Iterator[Document]:
         """The documents that cleaning leaves, counted."""

@@ -29,6 +29,8 @@ class PackTask:
 
     work: Path
     number: int
+    stage: str
+    """Where its documents are."""
     source: str
     """Name of its source."""
 
@@ -41,14 +43,14 @@ def pack(task: PackTask) -> int:
     """
     if is_done(task.work, "pack", task.number):
         return task.number
-    extracted = task_folder(task.work, "extract", task.number)
+    extracted = task_folder(task.work, task.stage, task.number)
     starts, sizes, keys = load_arrays(extracted / "arrays.safetensors", "starts", "sizes", "keys")
     (sides,) = load_arrays(task_folder(task.work, "split", task.number) / "sides.safetensors", "sides")
     members = read_json(extracted / "members.json")
     samples, lengths = Samples(N_SAMPLES), dict[str, Counter[str]]()
     languages: list[dict[str, Counter[str]]] = [{}, {}]
     counted: dict[str, Counter[str]] = {}
-    texts = Texts(task.work, _alone(task.number, len(sides)))
+    texts = Texts(task.work, _alone(task.number, len(sides)), task.stage)
     with new_folder(task_folder(task.work, "pack", task.number)) as folder:
         with open(extracted / "documents.jsonl", "rb") as file:
             for side, name in enumerate(SIDES):

@@ -85,7 +85,8 @@ class CorpusReport(Settings):
     """Counts of a corpus build; `corpus.json` holds it.
 
     files_found = files_read + files_skipped, and
-    documents_read = documents_kept + dropped + exact_duplicates + near_duplicates. The same holds for the sources.
+    documents_read = documents_kept + dropped + exact_duplicates + near_duplicates, unless evaluation texts are cut out,
+    which leaves several documents of one.
     """
 
     source: str
@@ -120,6 +121,12 @@ class CorpusReport(Settings):
     """Spans of personal data that were replaced in kept documents, by kind."""
     removed_lines: dict[str, int] = Field(default_factory=dict)
     """Lines that were taken out of kept documents, by reason."""
+    edits: dict[str, int] = Field(default_factory=dict)
+    """Documents out of which something was taken: paragraphs or stretches that stood earlier, evaluation texts."""
+    edited_characters: dict[str, int] = Field(default_factory=dict)
+    """Characters that were taken out, by the same."""
+    evaluation_texts: dict[str, int] = Field(default_factory=dict)
+    """Documents in which texts of an evaluation set stood, by set."""
     encodings: dict[str, int]
     """Documents read, by the encoding of their file."""
     listed: list[Listed]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from hanmo.core.paths import existing_path
 from hanmo.core.settings import Settings
 from hanmo.corpora.pii.spans import Kind
 
@@ -71,9 +72,29 @@ class CorpusSettings(Settings):
     """Remove near-duplicates besides exact ones."""
     near_duplicate_threshold: float = Field(default=0.8, gt=0.5, le=1.0)
     """Jaccard similarity of shingle sets from which two documents are near-duplicates."""
+    duplicate_paragraphs: bool = False
+    """Take out paragraphs that stood earlier in the corpus: menus, notices, terms of use."""
+    duplicate_stretches: bool = False
+    """Take out long stretches of text that stood earlier in the corpus, wherever they begin."""
+    evaluation_texts: tuple[str, ...] = ()
+    """Files and folders of evaluation sets, of which nothing may stand in the corpus."""
+    contaminated: Literal["drop", "cut"] = "drop"
+    """What becomes of a document in which evaluation texts stand: it is dropped, or they are cut out with what stands around."""
+    min_contaminated_share: float = Field(default=0.0, ge=0, le=1)
+    """Least share of the n-grams of an evaluation text that have to be in a document."""
     heldout_share: float = Field(default=0.05, gt=0, lt=0.5)
     """Share of the characters that is held out, at least one group of documents."""
     seed: int = Field(default=0, ge=0)
     """Seed of the split."""
     min_chars: int = Field(default=20_000, ge=1)
     """Smallest corpus, in characters after cleaning, that is accepted."""
+
+    @field_validator("evaluation_texts")
+    @classmethod
+    def _evaluation_texts_exist(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(existing_path(path) for path in paths)
+
+    @property
+    def edits(self) -> bool:
+        """Whether documents are edited after duplicates of whole ones are removed."""
+        return self.duplicate_paragraphs or self.duplicate_stretches or bool(self.evaluation_texts)

@@ -84,21 +84,22 @@ def load_arrays(path: Path, *names: str) -> tuple[np.ndarray, ...]:
 
 
 class Texts:
-    """The extracted documents of all parts, by their number in the corpus.
+    """The documents of all parts, by their number in the corpus.
 
     Args:
         work: the work folder.
         bases: number of the first document of each part, and behind them how many documents there are.
+        stage: the stage that left them.
     """
 
-    def __init__(self, work: Path, bases: Sequence[int]):
-        self._work, self._bases = work, bases
+    def __init__(self, work: Path, bases: Sequence[int], stage: str = "extract"):
+        self._work, self._bases, self._stage = work, bases, stage
         self._starts: dict[int, np.ndarray] = {}
         self._signatures: dict[int, tuple[np.ndarray, ...]] = {}
 
     def __getitem__(self, number: int) -> Document:
         part, place = self._place(number)
-        folder = task_folder(self._work, "extract", part)
+        folder = task_folder(self._work, self._stage, part)
         if part not in self._starts:
             (self._starts[part],) = load_arrays(folder / "arrays.safetensors", "starts")
         start, end = self._starts[part][place : place + 2].tolist()
@@ -113,7 +114,7 @@ class Texts:
         """MinHash signature of a document that has one, (64,), uint32."""
         part, place = self._place(number)
         if part not in self._signatures:
-            path = task_folder(self._work, "extract", part) / "arrays.safetensors"
+            path = task_folder(self._work, self._stage, part) / "arrays.safetensors"
             self._signatures[part] = load_arrays(path, "signed", "signatures")
             if len(self._signatures) > _HELD_PARTS:
                 self._signatures.pop(next(iter(self._signatures)))

@@ -161,9 +161,11 @@ def _steps(record: CorpusRecord, say: Writer) -> Html:
     removed |= {"exact duplicate": record.exact_duplicates or 0, "near-duplicate": record.near_duplicates or 0}
     gone = record.removed_characters
     kept = _characters_kept(record)
-    edits = characters - kept - sum(gone.values())
+    edited = record.edited_characters
+    edits = characters - kept - sum(gone.values()) - sum(edited.values())
     rows: list[tuple[str, int | None, int, str]] = [(say("data_step_read"), read, characters, "c-grey")]
     rows += [(say.reason(name), n, gone.get(name, 0), "c-lr") for name, n in removed.items() if n]
+    rows += [(say(f"data_edit_{name.split()[0]}"), record.edits.get(name), n, "c-lr") for name, n in edited.items()]
     rows.append((say("data_step_edits"), None, edits, "c-plum"))
     rows.append((say("data_step_kept"), record.documents_kept, kept, "c-model"))
     head = [
@@ -193,6 +195,7 @@ def _steps(record: CorpusRecord, say: Writer) -> Html:
             ),
             (say("redacted"), _counts(redacted, say)),
             (say("data_lines"), _counts(lines, say)),
+            (say("data_contaminated"), _counts(record.evaluation_texts, say)),
         ]
     )
     return join(

@@ -92,6 +92,9 @@ class CorpusRecord(_Record):
     characters_read: int | None = None
     removed_characters: dict[str, int] = {}
     removed_lines: dict[str, int] = {}
+    edits: dict[str, int] = {}
+    edited_characters: dict[str, int] = {}
+    evaluation_texts: dict[str, int] = {}
     documents_kept: int | None = None
     examples: dict[str, list[Shown]] = {}
     samples: dict[str, list[Shown]] = {}
