@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanmo.corpora.sources import readers
 from hanmo.corpora.documents import Document
 from hanmo.corpora.settings import CorpusSettings
+from hanmo.corpora.sources import readers
 from hanmo.corpora.sources.files import SourceFile, read_file
 from hanmo.corpora.sources.gutenberg import find_header, until_licence
 
