@@ -68,3 +68,36 @@ def test_repair_is_part_of_cleaning_except_for_code() -> None:
 def test_lone_surrogates_never_reach_the_corpus() -> None:
     for settings in (CorpusSettings(), CorpusSettings(repair_mojibake=False)):
         clean(document(CHINESE + "\ud800"), settings)[0].text.encode("utf-8")
+
+
+def test_chinese_script_is_changed_in_chinese_documents_only() -> None:
+    pytest.importorskip("opencc", reason="the extra 'corpus' is not installed")
+    settings = CorpusSettings(chinese_script="simplified", quality_filters=False)
+    for text, expected in (
+        ("我們在這裡學習漢語，很高興。", "我们在这里学习汉语，很高兴。"),
+        ("この國の言葉は、漢字と仮名で書かれてゐる。", "この國の言葉は、漢字と仮名で書かれてゐる。"),
+        ("A text about the word 漢語 and no other.", "A text about the word 漢語 and no other."),
+    ):
+        document = Document(text=text, id="x", source="x")
+        assert clean(document, settings)[0].text == expected
+        assert clean(document, CorpusSettings())[0].text == text
+
+
+def test_only_wanted_languages_are_kept() -> None:
+    pytest.importorskip("py3langid", reason="the extra 'corpus' is not installed")
+    texts = {
+        "zh-Hans": "我们在这里学习汉语，今天天气很好。",
+        "zh-Hant": "我們在這裡學習漢語，今天天氣很好。",
+        "fr": "Le chat est sur la table et il ne veut pas descendre.",
+        "code": "def add(a, b):\n    return a + b\n",
+    }
+    for wanted, kept in (
+        (("zh",), {"zh-Hans", "zh-Hant"}),
+        (("zh-Hans", "fr"), {"zh-Hans", "fr"}),
+        (("code",), {"code"}),
+    ):
+        settings = CorpusSettings(languages=wanted, quality_filters=False)
+        for name, text in texts.items():
+            meta = {"kind": "py"} if name == "code" else {}
+            reason = clean(Document(text=text, id="x", source="x", meta=meta), settings)[1]
+            assert reason == (None if name in kept else f"language not wanted: {name}")

@@ -29,8 +29,8 @@ def quickstart(
     Parameters
     ----------
     corpus:
-        Your own folder or file (.txt .md .rst .py .html .jsonl .csv .tsv .docx .epub, a MediaWiki dump .xml, .warc .wet; also
-        .gz .bz2 .xz; UTF-8, GB18030, Big5 or Latin-1).
+        Your own folder or file (.txt .md .rst .py .html .jsonl .csv .tsv .parquet .docx .epub .pdf, a MediaWiki dump .xml,
+        .warc .wet; also .gz .bz2 .xz .zst; UTF-8, GB18030, Big5 or Latin-1).
         Without it: the running Python's standard library.
     minutes:
         Time budget of training; the number of steps is fitted to the speed of this machine.

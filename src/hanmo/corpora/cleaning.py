@@ -15,8 +15,9 @@ from hanmo.corpora.documents import Document
 from hanmo.corpora.pii.redact import redact
 from hanmo.corpora.pii.spans import KINDS
 from hanmo.corpora.settings import CorpusSettings
+from hanmo.text.chinese_script import convert_script
 from hanmo.text.han import CharacterCounts, count_characters
-from hanmo.text.language import guess_language
+from hanmo.text.language import guess_language, identify_language
 from hanmo.text.repair import repair
 
 __all__ = ["clean", "quality_problem"]
@@ -59,9 +60,15 @@ def clean(document: Document, settings: CorpusSettings) -> tuple[Document, str |
     if not is_code:
         text = text.strip("\n \t\u3000") if text[:1].isspace() or text[-1:].isspace() else text
     lang = guess_language(text, code=is_code)
+    if lang == "zh" and settings.chinese_script != "keep":
+        text = convert_script(text, settings.chinese_script)
     cleaned = dataclasses.replace(document, text=text, lang=lang, meta=meta)
     if not text or text.isspace():
         return cleaned, "empty"
+    if settings.languages:
+        name = "code" if is_code else identify_language(text)[0]
+        if not {name, name.partition("-")[0]} & set(settings.languages):
+            return cleaned, f"language not wanted: {name}"
     return cleaned, quality_problem(text, lang) if settings.quality_filters else None
 
 

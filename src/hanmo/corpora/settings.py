@@ -45,7 +45,7 @@ class CorpusSettings(Settings):
     """How documents are read, cleaned, deduplicated and split."""
 
     text_key: str = "text"
-    """Key of the text in .jsonl rows; also the column of .csv and .tsv files where it has this name."""
+    """Key of the text in .jsonl rows; also the column of .csv, .tsv and .parquet files where it has this name."""
     lines: Literal["auto", "document", "file"] = "auto"
     """What a .txt file is: one document per line, one document, or told by the look of its lines."""
     piece_chars: int = Field(default=20_000, ge=200)
@@ -60,10 +60,18 @@ class CorpusSettings(Settings):
     max_gzip_ratio: float = Field(default=200.0, gt=1)
     """Largest ratio of decompressed to compressed bytes (of any compression), once past the first megabyte; more is a
     bomb."""
+    max_record_seconds: float = Field(default=2.0, gt=0)
+    """Longest time, in seconds, that reading one page (of HTML, of a dump, of a .pdf, of a chapter) may take; one that
+    takes longer is skipped, with a reason. Only what runs in the main thread of a process is broken off."""
     normalize_tweets: bool = False
-    """Write user names as `@user` and links as `http` in rows of .jsonl, .csv and .tsv."""
+    """Write user names as `@user` and links as `http` in rows of .jsonl, .csv, .tsv and .parquet."""
     repair_mojibake: bool = True
     """Turn back text that was decoded in a wrong encoding."""
+    chinese_script: Literal["keep", "simplified", "traditional"] = "keep"
+    """Script that Chinese documents are turned into; lines of Japanese in them stay as they are."""
+    languages: tuple[str, ...] = ()
+    """Languages of the documents that are kept, as `hanmo.text.language.identify_language` names them ("en", "fr",
+    "zh-Hans"; "zh" is any Chinese, "code" program source, "und" too little to tell); empty for all."""
     redact: tuple[Kind, ...] | Literal["all"] = ()
     """Kinds of personal data that become placeholders, in all documents, code among them; none unless asked for."""
     quality_filters: bool = True

@@ -1,21 +1,34 @@
-"""A light guess at the language of a text, by its script: no model, no list of languages.
+"""The language of a text: a light guess by its script, and a name out of many by a model.
 
-It separates what the rest of the project treats differently (Chinese, English, program code) from everything
-else; it does not tell French from German. For a finer answer a language identifier is needed.
+The guess separates what the rest of the project treats differently (Chinese, English, program code) from everything
+else; it does not tell French from German, as `identify_language` does.
 """
 
 from __future__ import annotations
 
+import functools
 import re
-from typing import Literal
+import threading
+from typing import TYPE_CHECKING, Literal
 
+from hanmo.core.errors import MissingExtraError
+from hanmo.text.chinese_script import guess_script
 from hanmo.text.han import count_characters
 
-__all__ = ["Language", "guess_language"]
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
+
+__all__ = ["Language", "guess_language", "identify_language"]
 
 Language = Literal["zh", "en", "code", "other", "und"]
 
 _SAMPLE = 20_000
+_MODEL_SAMPLE = 1_000
+"""Characters at the beginning, in the middle and at the end that the model reads; it is slow."""
+_MIN_PROBABILITY = 0.2
+"""Least probability of a name; the model gives one to any text."""
+_CHINESE = frozenset({"zh", "yue", "wuu"})
+_LOCK = threading.Lock()
 _ENGLISH_WORDS = (
     "the of and to in a is that for it as was with be by on not he his but at are this have from or had an they which "
     "one you were all her she there would their we him been has when who will no more if out so up said what its about "
@@ -39,9 +52,7 @@ def guess_language(text: str, *, code: bool = False) -> Language:
     """
     if code:
         return "code"
-    if len(text) > 3 * _SAMPLE:
-        middle = len(text) // 2
-        text = text[:_SAMPLE] + " " + text[middle : middle + _SAMPLE] + " " + text[-_SAMPLE:]
+    text = _sample(text, _SAMPLE)
     counts = count_characters(text)
     if counts.letters < 2 or counts.letters < 0.1 * (counts.total - counts.space):
         return "und"
@@ -58,3 +69,50 @@ def guess_language(text: str, *, code: bool = False) -> Language:
     if len(found) >= 20:
         return "en" if share >= 0.15 else "other"
     return "en" if share > 0 or all(word.isascii() for word in found) else "other"
+
+
+def identify_language(text: str) -> tuple[str, float]:
+    """Name the language of a text by py3langid (Lui & Baldwin, 2012), from a sample of it.
+
+    Returns:
+        The name (ISO 639: "en", "fr", "ja"; for Chinese "zh-Hans", "zh-Hant", or "zh" where no character tells which;
+        "und" where there is too little to tell) and its probability in [0, 1], normalised over all languages. Text
+        that is mostly Han characters without kana is Chinese; the probability is then that of all Chinese languages.
+
+    Raises:
+        MissingExtraError: if py3langid is not installed.
+    """
+    sample = _sample(text, _MODEL_SAMPLE)
+    guess = guess_language(sample)
+    if guess == "und":
+        return "und", 0.0
+    ranks = _identifier().rank(sample)
+    if guess == "zh" or ranks[0][0] in _CHINESE:
+        script = guess_script(sample)
+        name = {"simplified": "zh-Hans", "traditional": "zh-Hant", None: "zh"}[script]
+        return name, min(sum(probability for name, probability in ranks if name in _CHINESE), 1.0)
+    name, probability = ranks[0]
+    if probability < _MIN_PROBABILITY or name == "zxx":
+        return "und", probability
+    return name, min(probability, 1.0)
+
+
+@functools.cache
+def _load_identifier() -> LanguageIdentifier:
+    try:
+        from py3langid import langid
+    except ImportError as error:
+        raise MissingExtraError("py3langid", "corpus", "naming languages") from error
+    return langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_probs=True)
+
+
+def _identifier() -> LanguageIdentifier:
+    with _LOCK:  # half a second, once
+        return _load_identifier()
+
+
+def _sample(text: str, size: int) -> str:
+    if len(text) <= 3 * size:
+        return text
+    middle = len(text) // 2
+    return text[:size] + " " + text[middle : middle + size] + " " + text[-size:]

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import random
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -16,14 +17,17 @@ from hypothesis import strategies as st
 from hanmo.core.errors import FormatError
 from hanmo.corpora.documents import Document, Skipped
 from hanmo.corpora.settings import CorpusSettings
-from hanmo.corpora.sources.compression import open_stream, problem_of
+from hanmo.corpora.sources.compression import bytes_read, open_stream, problem_of
 from hanmo.corpora.sources.files import SourceFile, list_files, read_file
+
+zstandard = pytest.importorskip("zstandard", reason="the extra 'corpus' is not installed")
 
 CHINESE = "今天天气很好，我们一起去公园里走一走。他说这个地方是他小时候来过的，现在已经变了很多。"
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,
     ".bz2": lambda data: bz2.compress(data, 1),
     ".xz": lambda data: lzma.compress(data, preset=0),
+    ".zst": lambda data: zstandard.compress(data),
 }
 each = pytest.mark.parametrize("ending", COMPRESS)
 
@@ -39,7 +43,7 @@ def lines(n: int) -> bytes:
 
 
 @each
-@pytest.mark.parametrize("name", ["x.txt", "x.txt.gz", "x.txt.bz2", "x.txt.XZ", "x.md"])
+@pytest.mark.parametrize("name", ["x.txt", "x.txt.gz", "x.txt.bz2", "x.txt.XZ", "x.txt.zst", "x.md"])
 def test_the_first_bytes_tell_not_the_name(tmp_path: Path, ending: str, name: str) -> None:
     (tmp_path / name).write_bytes(COMPRESS[ending](CHINESE.encode("gb18030")))
     (document,), skipped = read(tmp_path / name)
@@ -79,7 +83,10 @@ def test_damage_in_the_middle_is_said(tmp_path: Path, ending: str) -> None:
     documents, skipped = read(path)
     assert len(documents) < 30_000
     assert skipped[-1].source == path.name
-    if ending != ".gz":  # gzip notices at the end of a member only, when the bytes are garbage in no encoding
+    if ending not in (
+        ".gz",
+        ".zst",
+    ):  # they notice at the end of a member or block, when the bytes are garbage in no encoding
         assert documents
         assert "cannot be read to its end" in skipped[-1].reason
 
@@ -107,10 +114,30 @@ def test_a_gigabyte_from_a_megabyte(tmp_path: Path) -> None:
     assert "200 times" in read(tmp_path / "x.txt.gz")[1][0].reason
 
 
-def test_zstandard_is_named(tmp_path: Path) -> None:
-    (tmp_path / "x.txt.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(20))
-    assert list_files(tmp_path)[0]
-    assert read(tmp_path / "x.txt.zst")[1][0].reason.startswith("Zstandard (.zst) needs")
+def test_zstandard_with_frames_to_pass_over(tmp_path: Path) -> None:
+    other = b"\x5a\x2a\x4d\x18\x04\0\0\0abcd"
+    (tmp_path / "x.txt").write_bytes(other + zstandard.compress("一".encode()) + other + zstandard.compress(b"two"))
+    assert [document.text for document in read(tmp_path / "x.txt")[0]] == ["一two"]
+
+
+def test_zstandard_with_a_huge_window_or_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parameters = zstandard.ZstdCompressionParameters(window_log=28, compression_level=1)
+    packer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    (tmp_path / "x.txt.zst").write_bytes(packer.compress(lines(10)) + packer.flush())
+    assert "cannot be read to its end" in read(tmp_path / "x.txt.zst")[1][0].reason
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    assert "hanmo[corpus]" in read(tmp_path / "x.txt.zst")[1][0].reason
+
+
+@each
+def test_bytes_read_are_those_of_the_file(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / ("x.txt" + ending)
+    path.write_bytes(COMPRESS[ending](lines(30_000)))
+    with open_stream(path, CorpusSettings()) as stream:
+        stream.read(1_000)
+        assert 0 < bytes_read(stream) < path.stat().st_size
+        stream.read()
+        assert bytes_read(stream) == path.stat().st_size
 
 
 def test_a_text_that_begins_like_bzip2(tmp_path: Path) -> None:

@@ -55,9 +55,9 @@ def test_walk_is_sorted_and_counts_what_it_leaves(tmp_path: Path) -> None:
 def test_source_that_is_not_there_or_of_unknown_kind(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         list_files(tmp_path / "no")
-    (tmp_path / "x.pdf").write_text("x")
-    with pytest.raises(DataError, match=r"unknown kind of file '\.pdf'.*\.jsonl"):
-        list_files(tmp_path / "x.pdf")
+    (tmp_path / "x.doc").write_text("x")
+    with pytest.raises(DataError, match=r"unknown kind of file '\.doc'.*\.jsonl.*\.parquet.*\.zst"):
+        list_files(tmp_path / "x.doc")
 
 
 @pytest.mark.parametrize("codec", ["utf-8", "gb18030", "utf-16"])
@@ -162,6 +162,11 @@ def test_an_endless_row_is_skipped_in_bounded_memory(tmp_path: Path, monkeypatch
     documents, skipped = read(path)
     assert [document.text for document in documents] == ["a", "c"]
     assert skipped == [Skipped(source="x.jsonl:2", reason="row too long")]
+    path = tmp_path / "x.csv"
+    path.write_text("text,n\na row of some words,1\n" + "b" * 1000 + ",2\nanother row of words,3\n")
+    documents, skipped = read(path)
+    assert [document.text for document in documents] == ["a row of some words", "another row of words"]
+    assert skipped == [Skipped(source="x.csv:3", reason="row too long")]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import io
 import itertools
@@ -17,6 +18,7 @@ from hanmo.corpora.settings import CorpusSettings
 from hanmo.corpora.sources.guarded_xml import Attributes, XmlHandler, parse_xml
 from hanmo.corpora.sources.html_pages import decode_page
 from hanmo.corpora.sources.readers import Text, cut_into_texts
+from hanmo.corpora.sources.time_limit import run_within
 from hanmo.corpora.sources.wikitext import remove_comments
 from hanmo.corpora.sources.zip_files import ZipReader
 
@@ -121,7 +123,8 @@ def read_epub(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterato
             pass
         meta = {key: " ".join(value.split()) for key, value in package.meta.items()}
         skipped: list[Skipped] = []
-        chapters = _chapters(book, package, posixpath.dirname(package_name), name, skipped)
+        folder = posixpath.dirname(package_name)
+        chapters = _chapters(book, package, folder, name, skipped, settings.max_record_seconds)
         first = next(chapters, None)
         if first is not None:
             blocks = itertools.chain([first], chapters)
@@ -132,7 +135,7 @@ def read_epub(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterato
 
 
 def _chapters(
-    book: ZipReader, package: _PackageHandler, folder: str, name: str, skipped: list[Skipped]
+    book: ZipReader, package: _PackageHandler, folder: str, name: str, skipped: list[Skipped], seconds: float
 ) -> Iterator[str]:
     for number, identity in enumerate(dict.fromkeys(package.order), 1):
         href, media_type = package.files.get(identity, ("", "none"))
@@ -140,9 +143,11 @@ def _chapters(
             skipped.append(Skipped(source=f"{name}#chapter {number}", reason="chapter that is no page of text"))
             continue
         try:
-            page = decode_page(book.read(posixpath.normpath(posixpath.join(folder, unquote(href.partition("#")[0])))))
+            path = posixpath.normpath(posixpath.join(folder, unquote(href.partition("#")[0])))
+            page = decode_page(book.read(path)).text
+            text = run_within(seconds, functools.partial(chapter_text, page))
         except FormatError as error:
             skipped.append(Skipped(source=f"{name}#chapter {number}", reason=error.what))
             continue
-        if text := chapter_text(page.text):
+        if text:
             yield text + "\n\n"

@@ -1,6 +1,6 @@
 """Files to documents: walk a folder in a fixed order and read each kind of file with its reader.
 
-What a document is: a file, except rows of .jsonl, .csv and .tsv, lines of a .txt that has one document per line,
+What a document is: a file, except rows of .jsonl, .csv, .tsv and .parquet, lines of a .txt that has one document per line,
 articles of a dump, pages of a web archive, and the pieces of long files. Pieces of one file carry the same group, so that a
 split keeps a book on one side; only when a corpus has too few files for that does `hanmo.corpora.splits` cut books into
 contiguous stretches.
@@ -8,6 +8,7 @@ contiguous stretches.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -19,16 +20,19 @@ from typing import IO
 from hanmo.core.errors import DataError, FormatError, MissingExtraError
 from hanmo.corpora.documents import Document, Skipped
 from hanmo.corpora.settings import CorpusSettings
-from hanmo.corpora.sources.compression import COMPRESSED, open_stream, problem_of
+from hanmo.corpora.sources.compression import COMPRESSED, bytes_read, open_stream, problem_of
 from hanmo.corpora.sources.docx import read_docx
 from hanmo.corpora.sources.epub import read_epub
 from hanmo.corpora.sources.html_pages import read_html
+from hanmo.corpora.sources.hub_datasets import HubDataset, fetch_dataset, parse_hub_name
 from hanmo.corpora.sources.mediawiki import read_dump
+from hanmo.corpora.sources.parquet import read_parquet
+from hanmo.corpora.sources.pdf import read_pdf
 from hanmo.corpora.sources.pieces import cut_text
 from hanmo.corpora.sources.readers import Text, read_csv, read_jsonl, read_plain, read_python, read_tsv, read_whole
 from hanmo.corpora.sources.warc import read_warc
 
-__all__ = ["KINDS", "SourceFile", "known_kinds", "list_files", "read_file"]
+__all__ = ["KINDS", "BytesRead", "SourceFile", "known_kinds", "list_files", "read_file"]
 
 Reader = Callable[[IO[bytes], str, CorpusSettings], Iterator[Text | Skipped]]
 
@@ -42,15 +46,17 @@ KINDS: dict[str, Reader] = {
     ".jsonl": read_jsonl,
     ".csv": read_csv,
     ".tsv": read_tsv,
+    ".parquet": read_parquet,
     ".xml": read_dump,
     ".warc": read_warc,
     ".wet": read_warc,
     ".docx": read_docx,
     ".epub": read_epub,
+    ".pdf": read_pdf,
 }
-"""File endings that are read, each also with .gz, .bz2 or .xz behind it."""
+"""File endings that are read, each also with .gz, .bz2, .xz or .zst behind it."""
 
-_ARCHIVES = frozenset({".xml", ".warc", ".wet"})
+_ARCHIVES = frozenset({".xml", ".warc", ".wet", ".parquet"})
 """Kinds that hold many records with a limit each, in files of any size."""
 _DUMP_PART = re.compile(r"\.xml-p\d+p\d+.*")
 """How the parts of a Wikipedia dump end: `pages-articles1.xml-p1p41242`."""
@@ -72,8 +78,17 @@ class SourceFile:
         return ".xml" if _DUMP_PART.fullmatch(ending) else ending
 
 
+@dataclass(slots=True)
+class BytesRead:
+    """A count that `read_file` keeps up to date."""
+
+    n: int = 0
+    """Bytes of files on disk, as they are there (compressed ones compressed)."""
+
+
 def list_files(source: str | Path, *, exclude: Path | None = None) -> tuple[list[SourceFile], list[Skipped]]:
-    """Find the files of a folder (or take one file), sorted by name.
+    """Find the files of a folder (or take one file), sorted by name; those of a dataset of the Hugging Face hub
+    (`hf://datasets/ORG/NAME`, also with `@REVISION` and `/PATH` or `/SPLIT` behind it) are fetched first.
 
     Links are followed, but no folder is entered twice, so loops end. Hidden files and folders, other kinds and
     the folder `exclude` (where the corpus is written) are counted as skipped.
@@ -81,6 +96,8 @@ def list_files(source: str | Path, *, exclude: Path | None = None) -> tuple[list
     Raises:
         DataError: if there is nothing at `source`, or it cannot be listed.
     """
+    if (dataset := parse_hub_name(source)) is not None:
+        return _list_dataset(dataset), []
     source = Path(source)
     try:
         is_folder = stat.S_ISDIR(source.stat().st_mode)
@@ -101,9 +118,14 @@ def list_files(source: str | Path, *, exclude: Path | None = None) -> tuple[list
     return files, skipped
 
 
+def _list_dataset(dataset: HubDataset) -> list[SourceFile]:
+    folder, files = fetch_dataset(dataset)
+    return [SourceFile(folder / file, f"{dataset.repository}/{file}") for file in files]
+
+
 def known_kinds() -> str:
     """The endings in `KINDS` and those of a compression, for errors."""
-    return ", ".join(KINDS) + ", each also as .gz, .bz2 or .xz"
+    return ", ".join(KINDS) + ", each also as .gz, .bz2, .xz or .zst"
 
 
 def _walk(
@@ -151,12 +173,23 @@ def _walk(
             skipped.append(Skipped(source=name, reason="unknown kind"))
 
 
-def read_file(file: SourceFile, settings: CorpusSettings) -> Iterator[Document | Skipped]:
+def read_file(
+    file: SourceFile, settings: CorpusSettings, n_bytes: BytesRead | None = None
+) -> Iterator[Document | Skipped]:
     """Read the documents of one file. A file that cannot be read (gone, no permission, damaged, binary, too large)
-    gives one `Skipped` for the file, a bad row one for the row."""
+    gives one `Skipped` for the file, a bad row one for the row.
+
+    Args:
+        file: the file.
+        settings: limits, and how it is read.
+        n_bytes: is raised by what was read, before each item; at the end it has risen by the size of the file.
+    """
+    n_bytes = BytesRead() if n_bytes is None else n_bytes
+    start = n_bytes.n
     try:
         with open_stream(file.path, settings, is_archive=file.kind in _ARCHIVES) as stream:
             for text in KINDS[file.kind](stream, file.name, settings):
+                n_bytes.n = max(n_bytes.n, start + bytes_read(stream))
                 if isinstance(text, Skipped):
                     yield text
                 else:
@@ -169,6 +202,8 @@ def read_file(file: SourceFile, settings: CorpusSettings) -> Iterator[Document |
         yield Skipped(source=file.name, reason="vanished while reading")
     except OSError as error:
         yield Skipped(source=file.name, reason=f"cannot be read ({error.strerror or error})")
+    with contextlib.suppress(OSError):
+        n_bytes.n = start + file.path.stat().st_size
 
 
 def _documents_of(file: SourceFile, text: Text, settings: CorpusSettings) -> Iterator[Document]:

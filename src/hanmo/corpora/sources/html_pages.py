@@ -11,6 +11,7 @@ from hanmo.core.errors import FormatError, MissingExtraError
 from hanmo.corpora.documents import Skipped
 from hanmo.corpora.settings import CorpusSettings
 from hanmo.corpora.sources.readers import BLOCK_BYTES, Text, cut_into_texts
+from hanmo.corpora.sources.time_limit import run_within
 from hanmo.text.encoding import Decoded, decode
 
 __all__ = ["decode_page", "main_text", "read_html"]
@@ -29,6 +30,17 @@ _LABELS = {  # what browsers read under these names (WHATWG Encoding Standard, Â
 }
 _WIDE = frozenset({"gb18030", "cp950", "big5hkscs", "cp932", "cp949", "euc_jp", "iso2022_jp", "utf-16-le", "utf-16-be"})
 """Encodings in which bytes chosen for another one are seldom valid."""
+
+_MAX_TAGS = 250_000
+"""Most tags of a page; each takes about a kilobyte of memory."""
+_MAX_ATTRIBUTES = 2_000
+"""Most attributes of a tag; the time that the parser takes grows with their square, and no alarm reaches it there."""
+_TAG = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1|\Z)"
+    r"|<[a-z](?:[^>=]++|=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z))?+)*+(?:>|\Z)",
+    re.IGNORECASE | re.DOTALL,
+)
+_QUOTED = re.compile(r"=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z))", re.DOTALL)
 
 
 def decode_page(data: bytes, declared: str | None = None) -> Decoded:
@@ -64,12 +76,16 @@ def _codec(label: str | None) -> str | None:
     return codec if codec == "utf-8" or codec in _WIDE or codec.startswith(("koi8", "cp125", "iso8859")) else None
 
 
-def main_text(page: str) -> str | None:
+def main_text(page: str, *, max_seconds: float = 2.0) -> str | None:
     """The main text of an HTML page, found by trafilatura (Barbaresi, 2021); None where there is none.
+
+    Args:
+        page: the page.
+        max_seconds: longest time that this may take, in seconds (`hanmo.corpora.sources.time_limit`).
 
     Raises:
         MissingExtraError: if trafilatura is not installed.
-        FormatError: if the page breaks trafilatura.
+        FormatError: if the page breaks trafilatura, or takes too long.
     """
     try:
         import trafilatura
@@ -77,10 +93,23 @@ def main_text(page: str) -> str | None:
         raise MissingExtraError("trafilatura", "corpus", "reading HTML") from error
     if not page.strip():
         return None
+    _check_tags(page)
     try:
-        return trafilatura.extract(page, include_comments=False) or None
+        return run_within(max_seconds, lambda: trafilatura.extract(page, include_comments=False)) or None
+    except FormatError:
+        raise
     except Exception as error:  # what a library meets on a hostile page is of any type
         raise FormatError(f"this HTML page cannot be read ({type(error).__name__})") from error
+
+
+def _check_tags(page: str) -> None:
+    if page.count("<") > _MAX_TAGS:
+        raise FormatError(f"an HTML page with more than {_MAX_TAGS:,} tags")
+    for found in _TAG.finditer(page):
+        is_tag = found[1] is None and not found[0].startswith("<!")
+        is_long = is_tag and found.end() - found.start() > 2 * _MAX_ATTRIBUTES
+        if is_long and len(_QUOTED.sub(" ", found[0]).split()) > _MAX_ATTRIBUTES:
+            raise FormatError(f"an HTML page with more than {_MAX_ATTRIBUTES:,} attributes in a tag")
 
 
 def read_html(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator[Text | Skipped]:
@@ -95,7 +124,7 @@ def read_html(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterato
         yield Skipped(source=name, reason="HTML page too large")
         return
     decoded = decode_page(data)
-    text = main_text(decoded.text)
+    text = main_text(decoded.text, max_seconds=settings.max_record_seconds)
     if not text:
         yield Skipped(source=name, reason="no main text found in this HTML page")
         return

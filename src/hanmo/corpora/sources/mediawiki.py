@@ -11,6 +11,7 @@ from hanmo.corpora.documents import Skipped
 from hanmo.corpora.settings import CorpusSettings
 from hanmo.corpora.sources.guarded_xml import Attributes, XmlHandler, parse_xml
 from hanmo.corpora.sources.readers import Text
+from hanmo.corpora.sources.time_limit import run_within
 from hanmo.corpora.sources.wikitext import wikitext_to_text
 
 __all__ = ["read_dump"]
@@ -92,7 +93,7 @@ def read_dump(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterato
     """
     handler = _DumpHandler(settings.max_record_bytes)
     for number, page in enumerate(parse_xml(stream, handler), 1):
-        item = _read_page(page, handler)
+        item = _read_page(page, handler, settings.max_record_seconds)
         if isinstance(item, str):
             yield Skipped(source=f"{name}#{number}", reason=item)
             continue
@@ -106,7 +107,7 @@ def read_dump(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterato
         yield Text(text=item.text, part=str(number), meta=meta)
 
 
-def _read_page(page: _Page, handler: _DumpHandler) -> Text | str:
+def _read_page(page: _Page, handler: _DumpHandler, seconds: float) -> Text | str:
     """The text of an article, or why the page is skipped."""
     values = page.values
     title = values.get("title", "")
@@ -120,8 +121,12 @@ def _read_page(page: _Page, handler: _DumpHandler) -> Text | str:
         return "redirect"
     if values.get("model", "wikitext").strip() not in ("wikitext", ""):
         return "no wiki text"
-    hidden = (local for local, key in handler.namespaces.items() if key in _HIDDEN_KEYS)
-    text = wikitext_to_text(values.get("text", ""), hidden_namespaces=hidden)
+    hidden = [local for local, key in handler.namespaces.items() if key in _HIDDEN_KEYS]
+    source = values.get("text", "")
+    try:
+        text = run_within(seconds, lambda: wikitext_to_text(source, hidden_namespaces=hidden))
+    except FormatError as error:
+        return error.what
     if text is None:
         return "redirect"
     return Text(text=text) if text else "no text in this page"

@@ -213,10 +213,17 @@ def read_tsv(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator
 def _read_table(
     blocks: _Blocks, name: str, settings: CorpusSettings, delimiter: str, quoting: Literal[0, 3]
 ) -> Iterator[Text | Skipped]:
-    lines = (line if line is not None else "" for _, line in _lines(blocks, keep_ends=True))
+    overlong: list[int] = []
+
+    def lines() -> Iterator[str]:
+        for number, line in _lines(blocks, keep_ends=True):
+            if line is None:
+                overlong.append(number)
+            yield line or ""
+
     old_limit = csv.field_size_limit(_MAX_LINE_CHARS)
     try:
-        reader = csv.reader(lines, delimiter=delimiter, quoting=quoting)
+        reader = csv.reader(lines(), delimiter=delimiter, quoting=quoting)
         rows: list[tuple[int, list[str]]] = []
         column: int | None = None
         while True:
@@ -226,6 +233,8 @@ def _read_table(
             except csv.Error as error:
                 yield Skipped(source=f"{name}:{start}", reason=f"row is not valid CSV ({error})")
                 continue
+            yield from (Skipped(source=f"{name}:{number}", reason="row too long") for number in overlong)
+            overlong.clear()
             if column is None:
                 if row is not None and len(rows) < 100:
                     rows.append((start, row))

@@ -159,7 +159,7 @@ def read_warc(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterato
             if record.headers.get("warc-type", "").lower() in _NO_TEXT:
                 continue
             try:
-                item = _read_page(record, settings.max_record_bytes, settings.max_gzip_ratio)
+                item = _read_page(record, settings)
             except FormatError as error:
                 item = error.what
         else:
@@ -170,7 +170,7 @@ def read_warc(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterato
             yield Text(text=item.text, part=str(number), meta=item.meta)
 
 
-def _read_page(record: _Record, max_bytes: int, max_ratio: float) -> Text | str:
+def _read_page(record: _Record, settings: CorpusSettings) -> Text | str:
     """The text of a record, or why it is skipped."""
     kind = record.headers.get("warc-type", "").lower()
     content_type, data = record.headers.get("content-type", ""), record.block
@@ -191,14 +191,15 @@ def _read_page(record: _Record, max_bytes: int, max_ratio: float) -> Text | str:
             return f"HTTP status {status[1].decode()[0]}xx"
         headers = _parse_headers(head)
         content_type = headers.get("content-type", "text/html")
-        data = _decode_transfer(data[body:], headers, max_bytes, max_ratio)
+        data = _decode_transfer(data[body:], headers, settings.max_record_bytes, settings.max_gzip_ratio)
     media, _, parameters = content_type.partition(";")
     media = media.strip().lower()
     if media not in _HTML and media != "text/plain":
         return "content that is neither HTML nor plain text"
     charset = re.search(r"charset\s?=\s?[\"']?([\w.:\-]{2,30})", parameters, re.IGNORECASE)
     decoded = decode_page(data, charset[1] if charset else None)
-    text = main_text(decoded.text) if media in _HTML else decoded.text
+    is_html, seconds = media in _HTML, settings.max_record_seconds
+    text = main_text(decoded.text, max_seconds=seconds) if is_html else decoded.text
     if not text or text.isspace():
         return "no main text found in this page"
     meta = {"encoding": decoded.encoding}
