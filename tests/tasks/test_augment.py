@@ -19,7 +19,7 @@ from hanmo.tasks.augment import augment, known_words
 from hanmo.tasks.augment_settings import AugmentSettings
 from hanmo.tasks.augment_words import Homophones, cut_words
 from hanmo.tasks.text_examples import TextExample
-from hanmo.text.pinyin import syllable
+from hanmo.text.homophones import syllable
 from hanmo.tokenizers.words import train_words
 from hanmo.vectors.word_vectors import WordVectors
 

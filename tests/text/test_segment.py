@@ -23,6 +23,7 @@ from hanmo.text.segment import is_segmented, segment, words_of_lines
         ("我don't知道", "我 don't 知道"),
         ("一件T恤和B超", "一件 T恤 和 B超"),
         ("state-of-the-art, e.g. U.S. C++ C#", "state-of-the-art , e.g. U.S. C++ C#"),
+        ("用C++写，用C#写，学C++", "用 C++ 写 ， 用 C# 写 ， 学 C++"),
         ("3.14 12:30 1,000米", "3.14 12:30 1,000 米"),
         ("等等……——是吗？！", "等等 …… —— 是 吗 ？ ！"),
         ("naïve cafe\u0301 Über Привет", "naïve cafe\u0301 Über Привет"),
@@ -79,14 +80,14 @@ def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
             raise ImportError("no such thing")
         return real(name, *rest)
 
-    module._jieba.cache_clear()
+    module.load_rjieba.cache_clear()
     monkeypatch.setattr(builtins, "__import__", without)
     try:
         assert segment("plain English") == ["plain", "English"]
         with pytest.raises(HanmoError, match=r"'rjieba'.*pip install rjieba"):
             segment("中文")
     finally:
-        module._jieba.cache_clear()
+        module.load_rjieba.cache_clear()
 
 
 def test_a_novel(data_root: Path) -> None:

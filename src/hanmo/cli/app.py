@@ -37,6 +37,17 @@ VERBS: dict[str, tuple[str, str]] = {
     "ngram train": ("hanmo.cli.ngram:train", "Train a Kneser–Ney model on text."),
     "ngram score": ("hanmo.cli.ngram:score", "Perplexity and bits per character of a text or file."),
     "ngram sample": ("hanmo.cli.ngram:sample", "Write sentences."),
+    "text segment": ("hanmo.cli.text_words:segment", "Cut a text into words, Chinese or English."),
+    "text sentences": ("hanmo.cli.text:sentences", "Cut a text into sentences."),
+    "text stopwords": ("hanmo.cli.text_words:stopwords", "The words of a text without stop words."),
+    "text stem": ("hanmo.cli.text_words:stem", "The stems of English words."),
+    "text lemma": ("hanmo.cli.text_words:lemma", "The dictionary forms of English words."),
+    "text tag": ("hanmo.cli.text_words:tag", "Part-of-speech tags."),
+    "text pinyin": ("hanmo.cli.text_words:pinyin", "How a Chinese text is read, with tones."),
+    "text numbers": ("hanmo.cli.text:numbers", "Find numbers in a text, or write one in Chinese and English."),
+    "text width": ("hanmo.cli.text:width", "Full-width to half-width characters, or the other way."),
+    "text repair": ("hanmo.cli.text:repair", "Repair mojibake, control characters and line ends."),
+    "text language": ("hanmo.cli.text:language", "Guess the language of a text."),
     "report": ("hanmo.cli.report:report", "Write the report of a run again, in English or Chinese."),
     "doctor": ("hanmo.cli.doctor:doctor", "Versions, processor, accelerators, extras, and what to do about them."),
 }
@@ -46,6 +57,7 @@ GROUPS: dict[str, str] = {
     "corpus": "Corpora: build, look at, crawl.",
     "vectors": "Word vectors: train, neighbours, analogies, tests, maps, forms.",
     "ngram": "N-gram language models: train, score, sample.",
+    "text": "Look at a text: words, sentences, tags, readings, numbers, forms.",
 }
 """Group of verbs → one line of help."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hanmo.text.pinyin import homophones, syllable
+from hanmo.text.homophones import homophones, syllable
 from hanmo.text.segment import segment
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hanmo.text.pinyin import homophones, syllable
+from hanmo.text.homophones import homophones, syllable
 
 
 @pytest.mark.parametrize(

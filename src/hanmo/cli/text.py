@@ -1,0 +1,178 @@
+"""`hanmo text VERB TEXT`: what the functions of `hanmo.text` make of a string. A verb for words: `hanmo.cli.text_words`."""
+
+from __future__ import annotations
+
+import json as json_library
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+__all__ = ["language", "numbers", "repair", "sentences", "width"]
+
+_Flag = Annotated[bool, Parameter(negative=())]
+_Kinds = Annotated[
+    tuple[Literal["letters", "digits", "punctuation", "space"], ...],
+    Parameter(consume_multiple=True, negative=()),
+]
+
+
+def sentences(text: str | None = None, *, file: Path | None = None, wrapped: _Flag = False, json: _Flag = False) -> int:
+    """Cut a text into sentences, one on each line.
+
+    Parameters
+    ----------
+    text:
+        The text; without it, --file or standard input.
+    file:
+        Read it from a file.
+    wrapped:
+        Lines were broken to fill a width: only an empty line ends a sentence.
+    json:
+        Print JSON: each sentence with its place in the text.
+    """
+    from hanmo.cli.inputs import read_text_argument
+    from hanmo.text.sentences import sentence_spans
+
+    content = read_text_argument(text, file)
+    spans = sentence_spans(content, wrapped=wrapped)
+    if json:
+        found = [{"text": content[start:end], "start": start, "end": end} for start, end in spans]
+        return _print_json({"sentences": found})
+    for start, end in spans:
+        print(" ".join(content[start:end].split("\n")))
+    return 0
+
+
+def width(
+    text: str | None = None,
+    *,
+    file: Path | None = None,
+    to: Literal["half", "full"] = "half",
+    kinds: _Kinds = ("letters", "digits"),
+    json: _Flag = False,
+) -> int:
+    """Make full-width characters half-width, or the other way.
+
+    Parameters
+    ----------
+    text:
+        The text; without it, --file or standard input.
+    file:
+        Read it from a file.
+    to:
+        half (ABC123) or full (ＡＢＣ１２３).
+    kinds:
+        Which characters: letters, digits, punctuation, space.
+    json:
+        Print JSON.
+    """
+    from hanmo.cli.inputs import read_text_argument
+    from hanmo.text.width import to_full_width, to_half_width
+
+    convert = to_half_width if to == "half" else to_full_width
+    result = convert(read_text_argument(text, file), kinds)
+    return _print_json({"text": result}) if json else _print_text(result)
+
+
+def numbers(text: str | None = None, *, file: Path | None = None, json: _Flag = False) -> int:
+    """Find the numbers of a text, or write a number in Chinese and English.
+
+    A text that is a number in Arabic digits is written in words; in any other, numbers in digits and words are found.
+
+    Parameters
+    ----------
+    text:
+        The text; without it, --file or standard input.
+    file:
+        Read it from a file.
+    json:
+        Print JSON.
+    """
+    from decimal import Decimal, InvalidOperation
+
+    from hanmo.cli.inputs import read_text_argument
+    from hanmo.text.find_numbers import find_numbers
+
+    content = read_text_argument(text, file)
+    try:
+        number = Decimal(content.strip().replace(",", ""))
+    except InvalidOperation:
+        number = None
+    if number is not None and number.is_finite():
+        return _print_numerals(number, json)
+    found = find_numbers(content)
+    if json:
+        rows = [{"text": item.text, "start": item.start, "end": item.end, "value": str(item.value)} for item in found]
+        return _print_json({"numbers": rows})
+    for item in found:
+        print(f"{item.value}  {item.text}")
+    return 0
+
+
+def _print_numerals(number: Any, json: bool) -> int:
+    from hanmo.text.chinese_numbers import to_chinese_number
+    from hanmo.text.english_numbers import to_english_number
+
+    written = {
+        "plain": to_chinese_number(number),
+        "formal": to_chinese_number(number, "formal"),
+        "digits": to_chinese_number(number, "digits"),
+        "english": to_english_number(number),
+    }
+    if json:
+        return _print_json(written)
+    for name, words in written.items():
+        print(f"{name:8} {words}")
+    return 0
+
+
+def repair(text: str | None = None, *, file: Path | None = None, json: _Flag = False) -> int:
+    """Repair mojibake, control characters, line ends and composed characters.
+
+    Parameters
+    ----------
+    text:
+        The text; without it, --file or standard input.
+    file:
+        Read it from a file; its encoding is found.
+    json:
+        Print JSON, with counts.
+    """
+    from hanmo.cli.inputs import read_text_argument
+    from hanmo.text.repair import repair as repair_text
+
+    result = repair_text(read_text_argument(text, file))
+    if json:
+        counts = {"mojibake_lines": result.n_mojibake, "control_characters": result.n_control}
+        return _print_json({"text": result.text, **counts})
+    return _print_text(result.text)
+
+
+def language(text: str | None = None, *, file: Path | None = None, json: _Flag = False) -> int:
+    """Guess the language of a text: zh, en, other, or und where there is too little to tell.
+
+    Parameters
+    ----------
+    text:
+        The text; without it, --file or standard input.
+    file:
+        Read it from a file.
+    json:
+        Print JSON.
+    """
+    from hanmo.cli.inputs import read_text_argument
+    from hanmo.text.language import guess_language
+
+    guess = guess_language(read_text_argument(text, file))
+    return _print_json({"language": guess}) if json else _print_text(guess)
+
+
+def _print_text(text: str) -> int:
+    print(text, end="" if text.endswith("\n") else "\n")
+    return 0
+
+
+def _print_json(value: dict[str, Any]) -> int:
+    print(json_library.dumps(value, ensure_ascii=False))
+    return 0
