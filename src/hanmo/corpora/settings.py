@@ -61,7 +61,7 @@ class CorpusSettings(Settings):
     """Largest ratio of decompressed to compressed bytes (of any compression), once past the first megabyte; more is a
     bomb."""
     max_record_seconds: float = Field(default=2.0, gt=0)
-    """Longest time, in seconds, that reading one page (of HTML, of a dump, of a .pdf, of a chapter) may take; one that
+    """Longest time, in seconds of the processor, that reading one page (of HTML, of a dump, of a .pdf, of a chapter) may take; one that
     takes longer is skipped, with a reason. Only what runs in the main thread of a process is broken off."""
     normalize_tweets: bool = False
     """Write user names as `@user` and links as `http` in rows of .jsonl, .csv, .tsv and .parquet."""

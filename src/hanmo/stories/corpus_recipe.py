@@ -14,12 +14,13 @@ __all__ = ["CorpusRecipe", "RecipeSource"]
 
 
 class RecipeSource(Source):
-    """A source, its path checked; it may begin with a variable of the environment: $HANMO_DATA/…"""
+    """A source, its path checked; it may begin with a variable of the environment ($HANMO_DATA/…), or name a data set of the
+    Hugging Face hub (hf://datasets/ORG/NAME)."""
 
     @field_validator("path")
     @classmethod
     def _path_exists(cls, path: str) -> str:
-        return path if path == "stdlib" else existing_path(path)
+        return path if path == "stdlib" or path.startswith("hf:") else existing_path(path)
 
 
 class CorpusRecipe(Settings):

@@ -95,7 +95,8 @@ def main_text(page: str, *, max_seconds: float = 2.0) -> str | None:
         return None
     _check_tags(page)
     try:
-        return run_within(max_seconds, lambda: trafilatura.extract(page, include_comments=False)) or None
+        # fast: without the second opinion of other extractors, which costs a quarter of the time and gains nothing
+        return run_within(max_seconds, lambda: trafilatura.extract(page, include_comments=False, fast=True)) or None
     except FormatError:
         raise
     except Exception as error:  # what a library meets on a hostile page is of any type

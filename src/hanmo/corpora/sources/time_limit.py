@@ -25,12 +25,13 @@ class _TimeUpError(BaseException):
 def run_within(seconds: float, work: Callable[[], T]) -> T:
     """Run `work`, and break it off when its time is up.
 
-    The clock is SIGALRM, which Python gives to the main thread alone: there, and so in worker processes, `work` ends
-    as soon as the C function that it is in returns. In another thread, or without SIGALRM (Windows), it runs to its
+    What counts is the time of the processor, so that the same pages are skipped on a machine that has other things to do.
+    The clock is SIGPROF, which Python gives to the main thread alone: there, and so in worker processes, `work` ends
+    as soon as the C function that it is in returns. In another thread, or without SIGPROF (Windows), it runs to its
     end; the limits on bytes hold there as well. A timer that was set before goes on afterwards.
 
     Args:
-        seconds: wall-clock time, in seconds.
+        seconds: of processor time of this process.
         work: what to run.
 
     Raises:
@@ -44,9 +45,9 @@ def run_within(seconds: float, work: Callable[[], T]) -> T:
         if not is_over:
             raise _TimeUpError
 
-    started = time.monotonic()
-    old_handler = signal.signal(signal.SIGALRM, ring)
-    old_seconds, old_interval = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
+    started = time.process_time()
+    old_handler = signal.signal(signal.SIGPROF, ring)
+    old_seconds, old_interval = signal.setitimer(signal.ITIMER_PROF, seconds, _AGAIN_SECONDS)
     try:
         try:
             return work()
@@ -56,8 +57,8 @@ def run_within(seconds: float, work: Callable[[], T]) -> T:
         is_over = True
         raise FormatError(f"takes more than {seconds:g} s to read (max_record_seconds)") from None
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL if old_handler is None else old_handler)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, signal.SIG_DFL if old_handler is None else old_handler)
         if old_seconds:
-            rest = max(old_seconds - (time.monotonic() - started), 0.001)
-            signal.setitimer(signal.ITIMER_REAL, rest, old_interval)
+            rest = max(old_seconds - (time.process_time() - started), 0.001)
+            signal.setitimer(signal.ITIMER_PROF, rest, old_interval)
