@@ -26,8 +26,11 @@ import pytest
         (("width", "Han,20", "--to", "full", "--kinds", "punctuation", "digits"), "Han，２０\n"),
         (("numbers", "三千零五十人 and twenty-one"), "3050  三千零五十\n21  twenty-one\n"),
         (("repair", "ä½\xa0å¥½"), "你好\n"),
-        (("language", "今天天气很好"), "zh\n"),
-        (("language", "The weather is fine"), "en\n"),
+        (("language", "今天天气很好"), "zh 1.00\n"),
+        (("script", "漢字簡化"), "汉字简化\n"),
+        (("script", "软件和鼠标", "--to", "taiwan", "--words"), "軟體和滑鼠\n"),
+        (("script", "軟體", "--from", "taiwan", "--words"), "软件\n"),
+        (("language", "The weather is fine"), "en 0.83\n"),
     ],
 )
 def test_verbs(hanmo: Callable[..., Any], arguments: tuple[str, ...], printed: str) -> None:
@@ -49,7 +52,7 @@ def test_verbs(hanmo: Callable[..., Any], arguments: tuple[str, ...], printed: s
         (("numbers", "1,205"), {"plain": "一千二百零五", "formal": "壹仟贰佰零伍", "digits": "一二〇五", "english": "one thousand two hundred and five"}),
         (("numbers", "百分之五"), {"numbers": [{"text": "百分之五", "start": 0, "end": 4, "value": "0.05"}]}),
         (("repair", "a\r\nb"), {"text": "a\nb", "mojibake_lines": 0, "control_characters": 0}),
-        (("language", "你好世界"), {"language": "zh"}),
+        (("language", "你好世界"), {"language": "zh", "probability": 1.0}),
     ],
 )  # fmt: skip
 def test_json(hanmo: Callable[..., Any], arguments: tuple[str, ...], answer: dict[str, Any]) -> None:

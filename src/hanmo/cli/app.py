@@ -47,7 +47,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "text numbers": ("hanmo.cli.text:numbers", "Find numbers in a text, or write one in Chinese and English."),
     "text width": ("hanmo.cli.text:width", "Full-width to half-width characters, or the other way."),
     "text repair": ("hanmo.cli.text:repair", "Repair mojibake, control characters and line ends."),
-    "text language": ("hanmo.cli.text:language", "Guess the language of a text."),
+    "text language": ("hanmo.cli.text:language", "Name the language of a text."),
+    "text script": ("hanmo.cli.text:script", "Turn Chinese into simplified or traditional characters."),
     "report": ("hanmo.cli.report:report", "Write the report of a run again, in English or Chinese."),
     "doctor": ("hanmo.cli.doctor:doctor", "Versions, processor, accelerators, extras, and what to do about them."),
 }

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-__all__ = ["language", "numbers", "repair", "sentences", "width"]
+__all__ = ["language", "numbers", "repair", "script", "sentences", "width"]
 
 _Flag = Annotated[bool, Parameter(negative=())]
 _Kinds = Annotated[
@@ -150,7 +150,7 @@ def repair(text: str | None = None, *, file: Path | None = None, json: _Flag = F
 
 
 def language(text: str | None = None, *, file: Path | None = None, json: _Flag = False) -> int:
-    """Guess the language of a text: zh, en, other, or und where there is too little to tell.
+    """Name the language of a text, and how sure that is: en, fr, zh-Hans …; und where there is too little to tell.
 
     Parameters
     ----------
@@ -162,10 +162,45 @@ def language(text: str | None = None, *, file: Path | None = None, json: _Flag =
         Print JSON.
     """
     from hanmo.cli.inputs import read_text_argument
-    from hanmo.text.language import guess_language
+    from hanmo.text.language import identify_language
 
-    guess = guess_language(read_text_argument(text, file))
-    return _print_json({"language": guess}) if json else _print_text(guess)
+    name, probability = identify_language(read_text_argument(text, file))
+    value = {"language": name, "probability": round(probability, 4)}
+    return _print_json(value) if json else _print_text(f"{name} {probability:.2f}")
+
+
+def script(
+    text: str | None = None,
+    *,
+    to: Literal["simplified", "traditional", "taiwan", "hongkong"] = "simplified",
+    from_: Annotated[Literal["taiwan", "hongkong"] | None, Parameter(name="--from")] = None,
+    words: _Flag = False,
+    file: Path | None = None,
+    json: _Flag = False,
+) -> int:
+    """Turn Chinese text into simplified or traditional characters.
+
+    Parameters
+    ----------
+    text:
+        The text; without it, --file or standard input.
+    to:
+        The script, or the usage of a region.
+    from_:
+        The region whose usage the text follows.
+    words:
+        Also the words of the region: 软件 becomes 軟體 in Taiwan.
+    file:
+        Read it from a file.
+    json:
+        Print JSON: the text, and the script that it was in.
+    """
+    from hanmo.cli.inputs import read_text_argument
+    from hanmo.text.chinese_script import convert_script, guess_script
+
+    content = read_text_argument(text, file)
+    converted = convert_script(content, to, origin=from_, words=words)
+    return _print_json({"text": converted, "was": guess_script(content)}) if json else _print_text(converted)
 
 
 def _print_text(text: str) -> int:
