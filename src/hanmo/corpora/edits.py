@@ -149,7 +149,7 @@ class _Edit:
         self._edits: Counter[str] = Counter()
         self._edited_characters: Counter[str] = Counter()
         self._sets: Counter[str] = Counter()
-        self._listed: list[tuple[str, str]] = []
+        self._listed: list[tuple[int, str, str]] = []
         self._examples = Samples(N_EXAMPLES)
 
     def write(self, folder: Path) -> None:
@@ -163,7 +163,7 @@ class _Edit:
             folder / "counts.json",
             {
                 "dropped": self._dropped, "dropped_characters": self._dropped_characters, "edits": self._edits,
-                "edited_characters": self._edited_characters, "sets": self._sets, "listed": self._listed,
+                "edited_characters": self._edited_characters, "sets": self._sets, "listed": [(identity, reason) for _, identity, reason in sorted(self._listed)],
                 "examples": self._examples.to_json(),
             },
         )  # fmt: skip
@@ -181,7 +181,7 @@ class _Edit:
             index, (document.text if document and document.lang != "code" else "" for document in searched),
             common=common, min_share=self._task.settings.min_contaminated_share,
         )  # fmt: skip
-        for document, matches in zip(texts, found, strict=True):
+        for place, (document, matches) in enumerate(zip(texts, found, strict=True)):
             if document is None:
                 yield []
                 continue
@@ -189,7 +189,7 @@ class _Edit:
             self._sets.update({match.name for match in matches})
             if not pieces:
                 sample = document.text[matches[0].start : matches[0].end]
-                self._drop(document, CONTAMINATED, f"{matches[0].name}: {sample[:120]}")
+                self._drop(place, document, CONTAMINATED, f"{matches[0].name}: {sample[:120]}")
                 yield []
             elif matches:
                 self._edits["evaluation texts"] += 1
@@ -197,26 +197,30 @@ class _Edit:
                 rest = {name: value for name, value in document.meta.items() if name not in COUNTED}
                 yield [
                     dataclasses.replace(
-                        document, text=piece, id=f"{document.id}/{place}", meta=document.meta if place == 1 else rest
+                        document, text=piece, id=f"{document.id}/{number}", meta=document.meta if number == 1 else rest
                     )
-                    for place, piece in enumerate(pieces, 1)
+                    for number, piece in enumerate(pieces, 1)
                 ]
             else:
                 yield [document]
 
     def _without_repeats(self) -> Iterator[Document | None]:
         """Each document without what stood earlier; None where little is left."""
-        for document, spans, kinds in zip(_documents(self._task), *self._spans(), strict=True):
+        for place, (document, spans, kinds) in enumerate(zip(_documents(self._task), *self._spans(), strict=True)):
             if not spans:
                 yield document
                 continue
             text = remove_spans(document.text, spans).strip("\n")
-            self._edits.update(kinds.keys())
-            self._edited_characters.update(kinds)
             if len(text) < max(_MIN_SHARE_LEFT * len(document.text), _MIN_CHARS_LEFT):
-                self._drop(document, LITTLE_LEFT)
+                self._drop(place, document, LITTLE_LEFT)
                 yield None
             else:
+                if "stretches" in kinds:  # most lie within paragraphs that were there before
+                    rest = len(document.text) - len(text) - kinds.get("paragraphs", 0)
+                    kinds = {**kinds, "stretches": rest}
+                found = {kind: n for kind, n in kinds.items() if n > 0}
+                self._edits.update(found.keys())
+                self._edited_characters.update(found)
                 yield dataclasses.replace(document, text=text)
 
     def _spans(self) -> tuple[Iterator[list[tuple[int, int]]], Iterator[dict[str, int]]]:
@@ -246,8 +250,8 @@ class _Edit:
                     kinds[owner]["stretches"] = sum(end - start for start, end in found)
         return iter(spans), iter(kinds)
 
-    def _drop(self, document: Document, reason: str, note: str = "") -> None:
+    def _drop(self, place: int, document: Document, reason: str, note: str = "") -> None:
         self._dropped[reason] += 1
         self._dropped_characters[reason] += len(document.text)
-        self._listed.append((document.id, f"{reason} ({note})" if note else reason))
+        self._listed.append((place, document.id, f"{reason} ({note})" if note else reason))
         self._examples.offer(reason, rank_of(exact_key(document.id)), lambda: document, note)
