@@ -31,6 +31,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "ngram train": ("hanmo.cli.ngram:train", "Train a Kneser–Ney model on text."),
     "ngram score": ("hanmo.cli.ngram:score", "Perplexity and bits per character of a text or file."),
     "ngram sample": ("hanmo.cli.ngram:sample", "Write sentences."),
+    "tokenizer train": ("hanmo.cli.tokenizer:train", "Train a tokenizer on text: BPE, WordPiece, Unigram, word, char."),
+    "tokenizer show": ("hanmo.cli.tokenizer:show", "Cut a text into tokens, and show them."),
+    "tokenizer compare": ("hanmo.cli.tokenizer:compare", "Tokenizers side by side on the same text."),
     "report": ("hanmo.cli.report:report", "Write the report of a run again, in English or Chinese."),
     "doctor": ("hanmo.cli.doctor:doctor", "Versions, processor, accelerators, extras, and what to do about them."),
 }
@@ -39,6 +42,7 @@ VERBS: dict[str, tuple[str, str]] = {
 GROUPS: dict[str, str] = {
     "vectors": "Word vectors: train, neighbours, analogies, tests, maps, forms.",
     "ngram": "N-gram language models: train, score, sample.",
+    "tokenizer": "Tokenizers: train, show, compare.",
 }
 """Group of verbs → one line of help."""
 
