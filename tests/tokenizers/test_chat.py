@@ -306,7 +306,7 @@ def test_a_template_cannot_run_for_ever(monkeypatch: pytest.MonkeyPatch) -> None
         ("{{ '{{\"a\": {0}}}'.format('你') }}", '{"a": 你}'),
         ("{{ ['你', '好'] | join('，') }}{{ '一二' | replace('二', '三') }}", "你，好一三"),
         ("{{ 'a\nb' | indent(4) }}{{ '你' | center(5) }}", "a\n    b  你  "),
-        ("{{ 1 ~ '/' ~ 2 + 3 }}", "1/5"),
+        ("{{ 1 ~ '/' ~ (2 + 3) }}", "1/5"),
     ],
 )
 def test_what_templates_may_do(template: str, text: str) -> None:
