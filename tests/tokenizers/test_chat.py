@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import time
 import ast
+import time
 from pathlib import Path
 
 import pytest
@@ -304,6 +304,7 @@ def test_a_template_cannot_run_for_ever(monkeypatch: pytest.MonkeyPatch) -> None
         ("{{ '**%s** 2024123456' % '你好' }}", "**你好** 2024123456"),
         ("{{ '%05.1f' | format(3.14159) }}", "003.1"),
         ("{{ '{{\"a\": {0}}}'.format('你') }}", '{"a": 你}'),
+        ("{{ 'a {}'.format('100% **bold** {0:1234567}') }}", "a 100% **bold** {0:1234567}"),
         ("{{ ['你', '好'] | join('，') }}{{ '一二' | replace('二', '三') }}", "你，好一三"),
         ("{{ 'a\nb' | indent(4) }}{{ '你' | center(5) }}", "a\n    b  你  "),
         ("{{ 1 ~ '/' ~ (2 + 3) }}", "1/5"),

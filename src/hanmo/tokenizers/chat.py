@@ -92,7 +92,7 @@ def _check_growth(name: str, values: Sequence[Any]) -> None:
             parts = [part for value in values if isinstance(value, list | tuple) for part in value]
             separator = max((len(text) for text in texts), default=0)
             longest = sum(len(part) if isinstance(part, str) else 20 for part in parts) + separator * len(parts)
-        case "format" if any(_WIDTH.search(text) for text in texts[:1]):
+        case "format" if isinstance(values[0], str) and _WIDTH.search(values[0]):
             raise SecurityError("a template may not format to such a width")
     if longest > _MAX_CHARACTERS:
         raise SecurityError("a template may not make a text this long")
@@ -143,17 +143,17 @@ class _Environment(ImmutableSandboxedEnvironment):
         return super().call(context, function, *args, **kwargs)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        if operator == "+" and isinstance(left, str | list | tuple) and isinstance(right, str | list | tuple):
-            if len(left) + len(right) > _MAX_CHARACTERS:
-                raise SecurityError("a template may not make a text or list this long")
-        if operator == "%" and isinstance(left, str) and _WIDTH.search(left):
-            raise SecurityError("a template may not format to such a width")
+        sized = [len(side) for side in (left, right) if isinstance(side, str | list | tuple)]
+        if operator == "+" and sum(sized) > _MAX_CHARACTERS:
+            raise SecurityError("a template may not make a text or list this long")
         for sequence, number in ((left, right), (right, left)):
             is_repeat = isinstance(sequence, str | list | tuple) and isinstance(number, int)
             if operator == "*" and is_repeat and len(sequence) * number > _MAX_CHARACTERS:
                 raise SecurityError("a template may not make a text or list this long")
         if operator == "**" and (not isinstance(right, int) or abs(right) > 64):
             raise SecurityError("a template may not compute a power this high")
+        if operator == "%" and isinstance(left, str) and _WIDTH.search(left):
+            raise SecurityError("a template may not format to such a width")
         return super().call_binop(context, operator, left, right)
 
 
@@ -178,7 +178,9 @@ def _compile(template: str) -> jinja2.Template:
         trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationBlock, jinja2.ext.loopcontrols]
     )
     environment.filters["tojson"] = _tojson
-    environment.filters |= {name: _guarded(name, environment.filters[name]) for name in _GROWING & set(environment.filters)}
+    environment.filters |= {
+        name: _guarded(name, environment.filters[name]) for name in _GROWING & set(environment.filters)
+    }
     del environment.globals["lipsum"]  # makes long random texts
     environment.globals["raise_exception"] = _raise_exception
     environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
