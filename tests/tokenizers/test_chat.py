@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import time
 from pathlib import Path
 
 import pytest
@@ -251,3 +252,63 @@ def test_only_one_module_imports_jinja():
             if any(name.split(".")[0] == "jinja2" for name in names):
                 importers.add(file.relative_to(package).as_posix())
     assert importers == {"tokenizers/chat.py"}
+
+
+_BLOW_UPS = {
+    "concatenation": "{% set ns = namespace(x='天地' * 1000) %}{% for i in range(40) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
+    "sum": "{% set ns = namespace(x='天地' * 1000) %}{% for i in range(40) %}{% set ns.x = ns.x + ns.x %}{% endfor %}",
+    "lists": "{% set ns = namespace(x=[1] * 1000) %}{% for i in range(40) %}{% set ns.x = ns.x + ns.x %}{% endfor %}",
+    "filter": "{{ 'x' | center(10 ** 10) }}",
+    "method": "{{ 'x'.ljust(10 ** 10) }}",
+    "named": "{{ 'x' | center(width=10 ** 10) }}",
+    "replace": "{% set x = 'a' * 1000000 %}{{ x | replace('a', x) }}",
+    "replace method": "{% set x = 'a' * 1000000 %}{{ x.replace('', x) }}",
+    "join": "{% set x = 'a' * 1000000 %}{{ [x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x] | join }}",
+    "format": "{{ '%10000000000d' % 1 }}",
+    "format filter": "{{ '%*d' | format(10000000000, 1) }}",
+    "format method": "{{ '{:>10000000000}'.format(1) }}",
+    "format in format": "{{ '{:>{n}}'.format(1, n=10 ** 10) }}",
+    "format map": "{{ '{x:>10000000000}'.format_map({'x': 1}) }}",
+    "lorem": "{{ lipsum(100000) }}",
+}
+
+
+@pytest.mark.parametrize("name", _BLOW_UPS)
+def test_a_template_cannot_fill_the_memory(name: str) -> None:
+    import tracemalloc
+
+    tracemalloc.start()
+    try:
+        with pytest.raises((ConfigError, DataError)):
+            render_chat([{"role": "user", "content": "你好"}], template=_BLOW_UPS[name])
+        assert tracemalloc.get_traced_memory()[1] < 256 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_template_cannot_run_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hanmo.tokenizers import chat
+
+    monkeypatch.setattr(chat, "_MAX_SECONDS", 0.2)
+    endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}"
+    started = time.monotonic()
+    with pytest.raises(ConfigError, match="does not come to an end"):
+        render_chat([{"role": "user", "content": "你好"}], template=endless)
+    assert time.monotonic() - started < 5
+    assert render_chat([{"role": "user", "content": "你好"}], template="{{ messages[0].content ~ '！' }}") == "你好！"
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{{ '**%s** 2024123456' % '你好' }}", "**你好** 2024123456"),
+        ("{{ '%05.1f' | format(3.14159) }}", "003.1"),
+        ("{{ '{{\"a\": {0}}}'.format('你') }}", '{"a": 你}'),
+        ("{{ 'a {}'.format('100% **bold** {0:1234567}') }}", "a 100% **bold** {0:1234567}"),
+        ("{{ ['你', '好'] | join('，') }}{{ '一二' | replace('二', '三') }}", "你，好一三"),
+        ("{{ 'a\nb' | indent(4) }}{{ '你' | center(5) }}", "a\n    b  你  "),
+        ("{{ 1 ~ '/' ~ (2 + 3) }}", "1/5"),
+    ],
+)
+def test_what_templates_may_do(template: str, text: str) -> None:
+    assert render_chat([{"role": "user", "content": "x"}], template=template) == text

@@ -49,6 +49,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "text repair": ("hanmo.cli.text:repair", "Repair mojibake, control characters and line ends."),
     "text language": ("hanmo.cli.text:language", "Name the language of a text."),
     "text script": ("hanmo.cli.text:script", "Turn Chinese into simplified or traditional characters."),
+    "tokenizer train": ("hanmo.cli.tokenizer:train", "Train a tokenizer on text: BPE, WordPiece, Unigram, word, char."),
+    "tokenizer show": ("hanmo.cli.tokenizer:show", "Cut a text into tokens, and show them."),
+    "tokenizer compare": ("hanmo.cli.tokenizer:compare", "Tokenizers side by side on the same text."),
     "report": ("hanmo.cli.report:report", "Write the report of a run again, in English or Chinese."),
     "doctor": ("hanmo.cli.doctor:doctor", "Versions, processor, accelerators, extras, and what to do about them."),
 }
@@ -59,6 +62,7 @@ GROUPS: dict[str, str] = {
     "vectors": "Word vectors: train, neighbours, analogies, tests, maps, forms.",
     "ngram": "N-gram language models: train, score, sample.",
     "text": "Look at a text: words, sentences, tags, readings, numbers, forms.",
+    "tokenizer": "Tokenizers: train, show, compare.",
 }
 """Group of verbs → one line of help."""
 

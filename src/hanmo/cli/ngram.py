@@ -67,6 +67,7 @@ def train(
     from hanmo.ngrams.marks import N_MARKS
     from hanmo.stories.word_sentences import word_sentences
     from hanmo.tokenizers.tokenizer import Tokenizer
+    from hanmo.tokenizers.training_data import refuse_training_text
 
     is_arpa = out.name.lower().endswith((".arpa", ".arpa.gz"))
     if is_arpa and tokenizer is not None:
@@ -74,9 +75,12 @@ def train(
     if heldout is not None and not heldout.exists():
         raise ConfigError("this file does not exist", where=heldout)
     _check_out(out, is_arpa=is_arpa, overwrite=overwrite, read=(source, heldout))
+    coder = None if tokenizer is None else Tokenizer.load(tokenizer)
+    if coder is not None and heldout is not None:
+        refuse_training_text(coder.training_files, _files_of(heldout), tokenizer=tokenizer)
     model = train_model(
         word_sentences(source, "no").source, order=order, unit=unit, prune=prune, min_count=min_count, max_words=max_words,
-        keep_interrupted=True, tokenizer=Tokenizer.load(tokenizer) if tokenizer is not None else None,
+        keep_interrupted=True, tokenizer=coder,
     )  # fmt: skip
     if is_arpa:
         model.write_arpa(out)
@@ -214,6 +218,10 @@ def _is_file(text: str) -> bool:
 def _print_logs(logs: list[tuple[str, float]]) -> None:
     for word, log in logs:
         print(f"{log:10.4f}  {word}")
+
+
+def _files_of(source: Path) -> list[Path]:
+    return [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
 
 
 def _check_out(out: Path, *, is_arpa: bool, overwrite: bool, read: tuple[Path | None, ...]) -> None:

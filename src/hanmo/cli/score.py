@@ -29,7 +29,7 @@ def score(
     text:
         The text; without it, --file or standard input.
     file:
-        A text file (UTF-8, GB18030, Big5 or Latin-1).
+        A text file (UTF-8, GB18030, Big5 or Latin-1). One that the tokenizer was trained on is refused.
     tokens:
         Also print the log-probability of each token.
     json:
@@ -37,9 +37,12 @@ def score(
     """
     from hanmo.cli.inputs import read_text_argument
     from hanmo.tasks.loading import load_language_model
+    from hanmo.tokenizers.training_data import refuse_training_text
 
     content = read_text_argument(text, file)
     lm = load_language_model(model)
+    if file is not None and lm.tokenizer.training_files:
+        refuse_training_text(lm.tokenizer.training_files, [file], tokenizer=f"of {model}")
     result = lm.score(content)
     if json:
         print(json_library.dumps(result.to_dict(), ensure_ascii=False))

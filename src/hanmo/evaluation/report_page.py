@@ -123,6 +123,7 @@ font-size:.95rem;margin-right:2px;background:var(--chip1)}
 .chips span:nth-of-type(5n+2){background:var(--chip2)}.chips span:nth-of-type(5n+3){background:var(--chip3)}
 .chips span:nth-of-type(5n+4){background:var(--chip4)}.chips span:nth-of-type(5n){background:var(--chip5)}
 .chips .byte{font-family:var(--mono);font-size:.78rem;color:var(--soft)}.chips em{font-style:normal;opacity:.38}
+.chips span.unknown.unknown{background:var(--seal);color:var(--paper)}
 .chipnote{font-size:.82rem;color:var(--soft);margin:0 0 1.3rem}.scroll+p,.scroll+dl{margin-top:.9rem}
 .sample{margin:0 0 1.3rem;padding:0 0 0 1.1rem;border-left:2px solid var(--hair)}
 .sample .meta{font-size:.82rem;color:var(--soft);margin:0 0 .3rem}

@@ -33,13 +33,13 @@ def describe_plan(recipe: PretrainRecipe) -> str:
     from hanmo.corpora.built import collect_corpus
     from hanmo.corpora.documents import read_documents
     from hanmo.corpora.shards import open_shards, shard_dtype, write_shards
-    from hanmo.tokenizers.bpe import train_bpe
+    from hanmo.stories.run_tokenizer import run_tokenizer
 
     with tempfile.TemporaryDirectory(prefix="hanmo-plan-") as folder:
         work = Path(folder)
         collect_corpus(recipe.corpus.source, work / "corpus", recipe.corpus)
         train_file = work / "corpus" / "train.jsonl.gz"
-        tokenizer = train_bpe((document.text for document in read_documents(train_file)), recipe.tokenizer.vocab_size)
+        tokenizer = run_tokenizer(recipe, train_file)
         assert tokenizer.eos_id is not None
         write_shards(
             (document.text for document in read_documents(train_file)), tokenizer.encode_batch, tokenizer.eos_id,

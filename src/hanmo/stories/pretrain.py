@@ -120,14 +120,12 @@ class _Pretraining(Story[PretrainRecipe, PretrainResult]):
 
     def _train_tokenizer(self) -> None:
         from hanmo.corpora.documents import read_documents
-        from hanmo.tokenizers.bpe import train_bpe
+        from hanmo.stories.run_tokenizer import run_tokenizer
 
-        documents = read_documents(self.run.path / "corpus" / "train.jsonl.gz")
+        train_file = self.run.path / "corpus" / "train.jsonl.gz"
         with progress("Train tokenizer", unit="docs") as bar:
-            tokenizer = train_bpe(
-                _counted((document.text for document in documents), bar.advance), self.recipe.tokenizer.vocab_size,
-                model_max_length=self.recipe.model.max_len,
-            )  # fmt: skip
+            texts = _counted((document.text for document in read_documents(train_file)), bar.advance)
+            tokenizer = run_tokenizer(self.recipe, train_file, texts)
         tokenizer.save(self.run.path / "tokenizer")
 
     def _encode(self, tokenizer: Tokenizer) -> None:

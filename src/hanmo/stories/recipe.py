@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from hanmo.core.settings import Settings
+from hanmo.core.settings import Settings, differs
 from hanmo.corpora.build import CorpusSettings
 from hanmo.training.settings import TrainingSettings
 
@@ -29,10 +29,26 @@ class CorpusSection(CorpusSettings):
 
 
 class TokenizerSection(Settings):
-    """The byte-level BPE tokenizer, trained on the training split only."""
+    """The byte-level BPE tokenizer, trained on the training split only; or one that is there already."""
 
+    path: str | None = None
+    """A folder of `hanmo tokenizer train`, of a model or a run; None trains one. One that was trained on a file of the
+    corpus is refused: its held-out documents would be no unseen text."""
     vocab_size: int = Field(default=4096, ge=257, le=1_000_000)
     """Tokens, special ones included. A small corpus may yield fewer."""
+
+    @field_validator("path")
+    @classmethod
+    def _path_exists(cls, path: str | None) -> str | None:
+        if path is not None and not os.path.exists(path):
+            raise ValueError("does not exist; give a folder with a tokenizer")
+        return path
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> TokenizerSection:
+        if self.path is not None and differs(self, "vocab_size"):
+            raise ValueError("vocab_size cannot be chosen for a tokenizer that is there already; leave it out")
+        return self
 
 
 class ModelSection(Settings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -121,6 +122,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         sizes = {name: len(getattr(splits, name)) for name in ("train", "dev", "test")}
         self.run.record(data={"examples": sizes, "labels": list(splits.labels), "notes": splits.notes})
         model = work.build(splits)
+        self._refuse_training_text(model)
         parameters = sum(parameter.numel() for parameter in model.model.parameters())
         self.run.record(model={"architecture": model.model.architecture, "parameters": parameters})
         say(f"{parameters:,} parameters; {', '.join(f'{n:,} {name}' for name, n in sizes.items())} {work.noun}")
@@ -137,6 +139,15 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
             parameters=parameters, n_examples=sizes["train"], evaluation=evaluation, noun=work.noun,
             example=work.example,
         )  # fmt: skip
+
+    def _refuse_training_text(self, model: LoadedModel) -> None:
+        """A checkpoint's tokenizer must not have learnt from what the model is judged by."""
+        from hanmo.tokenizers.training_data import refuse_training_text
+
+        data = getattr(self.recipe, "data", None)
+        judged = [path for name in ("dev", "test") if (path := getattr(data, name, None)) and os.path.isfile(path)]
+        if model.tokenizer is not None:
+            refuse_training_text(model.tokenizer.training_files, judged, tokenizer="of the checkpoint")
 
     def recorded(self) -> TaskResult | None:
         work = self.recipe.work()

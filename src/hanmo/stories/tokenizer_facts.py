@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hanmo.corpora.documents import read_documents
 from hanmo.evaluation.segmentations import show_tokens
+from hanmo.tokenizers.vocabulary_texts import tokenizer_kind
 
 if TYPE_CHECKING:
     from hanmo.tokenizers.tokenizer import Tokenizer
@@ -42,7 +43,7 @@ def tokenizer_facts(tokenizer: Tokenizer, heldout: Path) -> dict[str, Any]:
         if n_tokens:
             rate[lang] = sum(map(len, held)) / n_tokens
     return {
-        "kind": "byte-level BPE",
+        "kind": tokenizer_kind(tokenizer),
         "vocab_size": tokenizer.vocab_size,
         "sha256": tokenizer.sha256,
         "characters_per_token": rate,

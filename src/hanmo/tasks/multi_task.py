@@ -88,7 +88,12 @@ def share_encoder(models: Mapping[str, Any]) -> None:
 
 def copy_of(tokenizer: Tokenizer) -> Tokenizer:
     """The same tokenizer with a config of its own, for what a task notes in it."""
-    return Tokenizer(tokenizer.definition, dict(tokenizer.config), chat_template=tokenizer.chat_template)
+    return Tokenizer(
+        tokenizer.definition,
+        dict(tokenizer.config),
+        chat_template=tokenizer.chat_template,
+        training_files=tokenizer.training_files,
+    )
 
 
 def mixed_task_loss(losses: Mapping[str, Loss]) -> Loss:

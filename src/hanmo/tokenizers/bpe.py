@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import heapq
 import json
-import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import tokenizers as hf
-from hanmo.core.errors import ConfigError, DataError
+from hanmo.core.errors import ConfigError
+from hanmo.tokenizers.sampling import sample_slices
 from hanmo.tokenizers.tokenizer import Tokenizer
 
 __all__ = ["END_OF_TEXT", "PRETOKEN_PATTERN", "train_bpe"]
@@ -39,7 +38,6 @@ PRETOKEN_PATTERN = "|".join(
 )
 """How text is cut before merging (GPT-4's way, adapted); Oniguruma syntax, as tokenizer.json has it."""
 
-_SLICE = 1 << 13
 _TOKEN_BYTES = 256
 
 
@@ -83,9 +81,7 @@ def train_bpe(
         raise ConfigError(
             f"vocab_size {vocab_size} is too small", where="vocab_size", remedy=f"Choose at least {smallest}."
         )
-    sample = _sample(texts, max_bytes, seed)
-    if not sample:
-        raise DataError("there is no text to train a tokenizer on", remedy="Check the corpus: all documents are empty.")
+    sample = sample_slices(texts, max_bytes, seed)
     coder = hf.Tokenizer(hf.models.BPE())
     coder.pre_tokenizer = hf.pre_tokenizers.Sequence(
         [
@@ -117,37 +113,3 @@ def train_bpe(
     # Through Python's JSON: one form whatever the library's own pretty-printer does next year.
     definition = json.dumps(json.loads(coder.to_str()), ensure_ascii=False, indent=1) + "\n"
     return Tokenizer(definition, config)
-
-
-def _sample(texts: Iterable[str], max_bytes: int, seed: int) -> list[str]:
-    """Slices of the texts in their order; where there are too many, those with the smallest random keys.
-
-    Every slice of a text of any length has the same chance, and no more than the sample is held in memory.
-    """
-    draw = random.Random(seed)
-    heap: list[tuple[float, int, int, str]] = []  # (-key, number, bytes, slice): the largest key on top
-    held = 0
-    for number, piece in enumerate(_slices(texts)):
-        entry = (-draw.random(), number, _n_bytes(piece, number), piece)
-        heapq.heappush(heap, entry)
-        held += entry[2]
-        while held - heap[0][2] >= max_bytes:
-            held -= heapq.heappop(heap)[2]
-    return [entry[3] for entry in sorted(heap, key=lambda entry: entry[1])]
-
-
-def _slices(texts: Iterable[str]) -> Iterator[str]:
-    for text in texts:
-        for start in range(0, len(text), _SLICE):
-            yield text[start : start + _SLICE]
-
-
-def _n_bytes(piece: str, number: int) -> int:
-    try:
-        return len(piece.encode("utf-8"))
-    except UnicodeEncodeError as error:
-        raise DataError(
-            "half a surrogate pair cannot be encoded",
-            where=f"slice {number} of the training text",
-            remedy="Repair the text first: hanmo.text.repair.repair does.",
-        ) from error

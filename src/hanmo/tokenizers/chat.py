@@ -2,8 +2,9 @@
 
 A template is untrusted code, a message untrusted text:
 
-- Templates run in Jinja's immutable sandbox, which stops attribute tricks and changes to what it is given.
-  It does not bound time; a server takes templates from the model folder only, never from a request.
+- Templates run in Jinja's immutable sandbox, which stops attribute tricks and changes to what it is given. What makes
+  texts longer (`+`, `~`, `*`, `%`, methods and filters) is refused beyond 16 million characters, and a watch ends a
+  template that takes longer than two seconds. A server takes templates from the model folder only, never from a request.
 - A special token that a message *writes* (`<|im_end|>`) must not end the turn. `chat_ids` renders a second time
   with a stand-in character for each such string, so that every special token left in the text is the template's
   own. If both texts have the same special tokens in a row, the messages added none and the text is encoded as it
@@ -17,22 +18,25 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any
 
 import jinja2
 import jinja2.ext
+from jinja2.compiler import CodeGenerator, Frame
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
 
 import tokenizers as hf
 from hanmo.core.errors import ConfigError, DataError
+from hanmo.core.time_limit import TimeLimitError, time_limit
 from hanmo.tokenizers.tokenizer import Tokenizer, parse_definition
 
 __all__ = ["chat_ids", "render_chat"]
 
 _MAX_CHARACTERS = 16_000_000
+_MAX_SECONDS = 2.0
 _RESERVED = {"add_generation_prompt", "chat_template", "continue_final_message", "messages", "tokenize"}
 _STAND_INS = range(0xF0000, 0xFFFFE)  # Plane 15, for private use
 
@@ -68,18 +72,88 @@ def _check_attribute(name: str) -> None:
         raise SecurityError(f"a template may not set the attribute {name!r}")
 
 
-class _Environment(ImmutableSandboxedEnvironment):
-    """The sandbox, with products and powers that would fill the memory refused."""
+_GROWING = frozenset(
+    {"batch", "center", "expandtabs", "format", "indent", "join", "ljust", "replace", "rjust", "slice", "wordwrap", "zfill"}
+)  # fmt: skip
+"""Methods and filters whose result may be much longer than what they are given."""
+_WIDTH = re.compile(r"%[^A-Za-z%]*?(?:\*|\d{6,})")
+_FIELD_WIDTH = re.compile(r"\{[^{}]*(?:\d{6,}|\{)")
 
-    intercepted_binops = frozenset(("*", "**"))
+
+def _check_growth(name: str, values: Sequence[Any]) -> None:
+    """Refuse a call that could make a text too long, before it is made."""
+    numbers = [abs(value) for value in values if isinstance(value, int)]
+    texts = [value for value in values if isinstance(value, str)]
+    longest = sum(map(len, texts)) * max(1, *numbers, 0) if name in ("expandtabs", "indent") else max((0, *numbers))
+    match name:
+        case "replace" if len(texts) >= 3:
+            longest = len(texts[0]) + len(texts[2]) * (texts[0].count(texts[1]) if texts[1] else len(texts[0]) + 1)
+        case "join":
+            parts = [part for value in values if isinstance(value, list | tuple) for part in value]
+            separator = max((len(text) for text in texts), default=0)
+            longest = sum(len(part) if isinstance(part, str) else 20 for part in parts) + separator * len(parts)
+        case "format" if isinstance(values[0], str) and _WIDTH.search(values[0]):
+            raise SecurityError("a template may not format to such a width")
+    if longest > _MAX_CHARACTERS:
+        raise SecurityError("a template may not make a text this long")
+
+
+def _guarded(name: str, filter_: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(filter_)  # with the marks by which Jinja sees that it wants the context
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        _check_growth(name, [*args, *kwargs.values()])
+        return filter_(*args, **kwargs)
+
+    return guarded
+
+
+class _Code(CodeGenerator):
+    """Compiles `a ~ b` to a method of the environment, which looks at the length."""
+
+    def visit_Concat(self, node: Any, frame: Frame) -> None:
+        self.write("environment.concatenate((")
+        for part in node.nodes:
+            self.visit(part, frame)
+            self.write(", ")
+        self.write("))")
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """The sandbox, with what would fill the memory refused."""
+
+    intercepted_binops = frozenset(("+", "*", "**", "%"))
+    code_generator_class = _Code
+
+    def wrap_str_format(self, value: Any) -> Any:
+        wrapped = super().wrap_str_format(value)
+        if wrapped is not None and _FIELD_WIDTH.search(value.__self__.replace("{{", "").replace("}}", "")):
+            raise SecurityError("a template may not format to such a width")
+        return wrapped
+
+    def concatenate(self, parts: Sequence[Any]) -> str:
+        texts = [str(part) for part in parts]
+        if sum(map(len, texts)) > _MAX_CHARACTERS:
+            raise SecurityError("a template may not make a text this long")
+        return "".join(texts)
+
+    def call(self, context: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        name = getattr(function, "__name__", "")
+        if name in _GROWING:
+            _check_growth(name, [getattr(function, "__self__", None), *args, *kwargs.values()])
+        return super().call(context, function, *args, **kwargs)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        sized = [len(side) for side in (left, right) if isinstance(side, str | list | tuple)]
+        if operator == "+" and sum(sized) > _MAX_CHARACTERS:
+            raise SecurityError("a template may not make a text or list this long")
         for sequence, number in ((left, right), (right, left)):
             is_repeat = isinstance(sequence, str | list | tuple) and isinstance(number, int)
             if operator == "*" and is_repeat and len(sequence) * number > _MAX_CHARACTERS:
                 raise SecurityError("a template may not make a text or list this long")
         if operator == "**" and (not isinstance(right, int) or abs(right) > 64):
             raise SecurityError("a template may not compute a power this high")
+        if operator == "%" and isinstance(left, str) and _WIDTH.search(left):
+            raise SecurityError("a template may not format to such a width")
         return super().call_binop(context, operator, left, right)
 
 
@@ -104,6 +178,10 @@ def _compile(template: str) -> jinja2.Template:
         trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationBlock, jinja2.ext.loopcontrols]
     )
     environment.filters["tojson"] = _tojson
+    environment.filters |= {
+        name: _guarded(name, environment.filters[name]) for name in _GROWING & set(environment.filters)
+    }
+    del environment.globals["lipsum"]  # makes long random texts
     environment.globals["raise_exception"] = _raise_exception
     environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
     environment.globals["dict"] = _make_dict
@@ -140,17 +218,23 @@ def render_chat(
     try:
         parts: list[str] = []
         length = 0
-        for part in _compile(template).generate(
-            **special_tokens,
-            **variables,
-            messages=[dict(message) for message in messages],
-            add_generation_prompt=add_generation_prompt,
-        ):
-            parts.append(part)
-            length += len(part)
-            if length > _MAX_CHARACTERS:
-                raise SecurityError(f"the rendered text is longer than {_MAX_CHARACTERS} characters")
+        with time_limit(_MAX_SECONDS):
+            for part in _compile(template).generate(
+                **special_tokens,
+                **variables,
+                messages=[dict(message) for message in messages],
+                add_generation_prompt=add_generation_prompt,
+            ):
+                parts.append(part)
+                length += len(part)
+                if length > _MAX_CHARACTERS:
+                    raise SecurityError(f"the rendered text is longer than {_MAX_CHARACTERS} characters")
         return "".join(parts)
+    except TimeLimitError as error:
+        raise ConfigError(
+            f"the chat template does not come to an end within {_MAX_SECONDS:g} seconds",
+            remedy="Do not use this model's template; it may have been tampered with.",
+        ) from error
     except jinja2.TemplateSyntaxError as error:
         raise ConfigError(f"the chat template is not valid ({error.message})", where=f"line {error.lineno}") from error
     except SecurityError as error:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["PieceReader", "find_piece_reader", "read_byte_level", "read_metaspace"]
+__all__ = ["PieceReader", "find_piece_reader", "read_byte_level", "read_metaspace", "read_text"]
 
 PieceReader = Callable[[str], bytes]
 
@@ -39,9 +39,17 @@ def read_metaspace(piece: str) -> bytes:
     return bytes([int(byte[1], 16)]) if byte else piece.replace("\u2581", " ").encode("utf-8")
 
 
+def read_text(piece: str) -> bytes:
+    """Bytes of a piece that is written as it stands (single characters)."""
+    return piece.encode("utf-8")
+
+
 def find_piece_reader(definition: Mapping[str, Any]) -> PieceReader | None:
     """Choose the reader from the decoder named in a parsed tokenizer.json; None where bytes are not defined."""
-    for decoder in _flatten(definition.get("decoder")):
+    decoders = list(_flatten(definition.get("decoder")))
+    if [decoder.get("type") for decoder in decoders] == ["Fuse"]:
+        return read_text
+    for decoder in decoders:
         if decoder.get("type") == "ByteLevel":
             return read_byte_level
         replaces = decoder.get("type") == "Replace" and decoder.get("pattern") == {"String": "\u2581"}

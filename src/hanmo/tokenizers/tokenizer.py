@@ -16,6 +16,7 @@ import tokenizers as hf
 from hanmo.core.errors import ConfigError, DataError, FormatError, ModelError, storage_error
 from hanmo.core.files import read_json, sha256_text, write_json, write_text
 from hanmo.tokenizers.pieces import find_piece_reader
+from hanmo.tokenizers.training_data import FILE_NAME, TrainingFile, read_training_files, write_training_files
 from hanmo.tokenizers.vocabulary_builders import token_text
 from hanmo.tokenizers.vocabulary_files import convert_vocabulary, has_vocabulary
 
@@ -78,6 +79,7 @@ class Tokenizer:
         config: the content of tokenizer_config.json; keys this project does not use are kept.
         chat_template: Jinja source that turns messages into one text, or None for the one in `config`, if any.
         where: the file or folder that errors name.
+        training_files: what it was trained on, where that is known.
 
     Raises:
         FormatError: if the definition is damaged or a special token of the config is not in the vocabulary.
@@ -90,8 +92,10 @@ class Tokenizer:
         *,
         chat_template: str | None = None,
         where: object = "tokenizer.json",
+        training_files: Sequence[TrainingFile] = (),
     ):
         self.definition = definition
+        self.training_files = tuple(training_files)
         self.config = dict(config or {})
         self._names = parse_definition(definition, where)
         vocabulary = self._names.get_vocab(with_added_tokens=True)
@@ -123,6 +127,7 @@ class Tokenizer:
         self.eos_id, self.bos_id, self.pad_id = (
             None if token is None else vocabulary[token] for token in (self.eos_token, self.bos_token, self.pad_token)
         )
+        self.unk_id: int | None = _unknown_id(parsed, vocabulary)
         self.chat_template: str | None = chat_template or _default_template(self.config.get("chat_template"))
 
     @property
@@ -174,6 +179,17 @@ class Tokenizer:
             bad = next((n for n, text in enumerate(texts) if not _is_encodable(text)), None)
             raise _not_encodable(bad) from error
         return [encoding.ids for encoding in encodings]
+
+    def encode_spans(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """`encode_batch` with the characters of the text, from and up to, that each token stands for.
+
+        Tokens that are parts of one character have the same span.
+        """
+        for number, text in enumerate(texts):
+            if not _is_encodable(text):
+                raise _not_encodable(number)
+        encodings = self._plain.encode_batch(list(texts), add_special_tokens=False)
+        return [(encoding.ids, encoding.offsets) for encoding in encodings]
 
     def encode_framed(
         self,
@@ -432,6 +448,10 @@ class Tokenizer:
             )
         return self._read_piece(piece)
 
+    def vocabulary(self) -> dict[str, int]:
+        """All tokens as tokenizer.json writes them → their ids."""
+        return self._names.get_vocab(with_added_tokens=True)
+
     def token_id(self, token: str) -> int | None:
         """Id of a token by its exact name, such as `<|im_end|>`, or None."""
         return self._names.token_to_id(token)
@@ -448,10 +468,14 @@ class Tokenizer:
     def with_chat_template(self, template: str) -> Tokenizer:
         """The same tokenizer with another chat template."""
         config = {key: value for key, value in self.config.items() if key != "chat_template"}
-        return Tokenizer(self.definition, config, chat_template=template)
+        return Tokenizer(self.definition, config, chat_template=template, training_files=self.training_files)
+
+    def with_training_files(self, files: Sequence[TrainingFile]) -> Tokenizer:
+        """The same tokenizer with a record of what it was trained on, which `save` writes beside it."""
+        return Tokenizer(self.definition, self.config, chat_template=self.chat_template, training_files=files)
 
     def save(self, folder: str | Path) -> None:
-        """Write tokenizer.json, tokenizer_config.json and, where there is one, chat_template.jinja.
+        """Write tokenizer.json, tokenizer_config.json and, where there are such, chat_template.jinja and training_data.json.
 
         Raises:
             StorageError: if the folder cannot be written.
@@ -463,10 +487,11 @@ class Tokenizer:
         if self.chat_template is not None:
             write_text(template, self.chat_template)
         else:
-            try:  # one left by another tokenizer would be taken for ours
-                template.unlink(missing_ok=True)
-            except OSError as error:
-                raise storage_error(error, template) from error
+            _remove(template)
+        if self.training_files:
+            write_training_files(folder, self.training_files)
+        else:
+            _remove(folder / FILE_NAME)
 
     @classmethod
     def load(cls, folder: str | Path) -> Tokenizer:
@@ -496,7 +521,8 @@ class Tokenizer:
         if definition is None:
             definition, config = convert_vocabulary(folder, config)
             return cls(definition, config, chat_template=template, where=folder)
-        return cls(definition, config, chat_template=template, where=folder / "tokenizer.json")
+        files = read_training_files(folder)
+        return cls(definition, config, chat_template=template, where=folder / "tokenizer.json", training_files=files)
 
 
 def has_tokenizer(folder: Path) -> bool:
@@ -539,6 +565,22 @@ def hide_special_pieces(parsed: dict[str, Any], special: set[int]) -> str | None
         for token in parsed.get("added_tokens") or []
     ]
     return json.dumps(parsed | {"model": model | {"vocab": pieces}, "added_tokens": added}, ensure_ascii=False)
+
+
+def _unknown_id(parsed: Mapping[str, Any], vocabulary: Mapping[str, int]) -> int | None:
+    """Id of the token that the model puts for what it does not know; byte-level models have none, whatever the config."""
+    model = parsed.get("model") or {}
+    if model.get("byte_fallback"):
+        return None
+    number = model.get("unk_id")
+    return number if number is not None else vocabulary.get(model.get("unk_token") or "")
+
+
+def _remove(file: Path) -> None:
+    try:  # one left by another tokenizer would be taken for ours
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(error, file) from error
 
 
 def _with_marks(text: str, spans: np.ndarray) -> np.ndarray:

@@ -12,7 +12,10 @@ from hanmo.core.errors import ConfigError, DataError
 from hanmo.tokenizers.tokenizer import Tokenizer
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
-__all__ = ["train_words"]
+__all__ = ["MOST_WORDS", "train_words"]
+
+MOST_WORDS = 10_000_000
+"""Different words that are counted at a time; when there are more, the rarest are forgotten, as word2vec does it."""
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -33,7 +36,7 @@ def train_words(
     A row is framed as `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`; other words are `[UNK]`.
 
     Args:
-        texts: read once.
+        texts: read once; memory holds the counts of `MOST_WORDS` words at most.
         vocab_size: most tokens, the five special ones included.
         min_count: words seen less often are left out.
         lowercase: make words of one that differ in case alone.
@@ -52,8 +55,11 @@ def train_words(
     )
     cutter = pre_tokenizers.BertPreTokenizer() if cut else pre_tokenizers.WhitespaceSplit()
     counts: Counter[str] = Counter()
+    rarest = 1
     for text in texts:
         counts.update(word for word, _ in cutter.pre_tokenize_str(normalizer.normalize_str(text)))
+        if len(counts) > MOST_WORDS:
+            counts, rarest = _without_rarest(counts, rarest), rarest + 1
     kept = [word for word, count in counts.most_common() if count >= min_count and word not in _SPECIAL]
     if not kept:
         raise DataError(
@@ -84,3 +90,7 @@ def train_words(
     }
     definition = json.dumps(json.loads(coder.to_str()), ensure_ascii=False, indent=1) + "\n"
     return Tokenizer(definition, config)
+
+
+def _without_rarest(counts: Counter[str], rarest: int) -> Counter[str]:
+    return Counter({word: count for word, count in counts.items() if count > rarest})

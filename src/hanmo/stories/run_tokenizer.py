@@ -1,0 +1,56 @@
+"""The tokenizer of a pretraining story: trained on its training split, or one that is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from hanmo.core.errors import ModelError
+from hanmo.corpora.documents import read_documents
+from hanmo.corpora.sources.files import list_files
+from hanmo.stories.recipe import PretrainRecipe
+from hanmo.tokenizers.bpe import train_bpe
+from hanmo.tokenizers.opening import open_tokenizer
+from hanmo.tokenizers.tokenizer import Tokenizer
+from hanmo.tokenizers.training_data import hash_file, refuse_training_text
+
+__all__ = ["refuse_tokenizer_of_corpus", "run_tokenizer"]
+
+
+def run_tokenizer(recipe: PretrainRecipe, train_file: Path, texts: Iterable[str] | None = None) -> Tokenizer:
+    """Train it, and note the hash of the training split; or read the one that the recipe names.
+
+    Args:
+        recipe: `tokenizer.path` or `tokenizer.vocab_size`.
+        train_file: documents of the training split.
+        texts: those documents' texts, where somebody wants to see them go by.
+
+    Raises:
+        DataError: if the named one was trained on a file of the corpus.
+        ModelError: if the named one cannot be read, or has no token for the end of a text.
+    """
+    path = recipe.tokenizer.path
+    if path is None:
+        if texts is None:
+            texts = (document.text for document in read_documents(train_file))
+        tokenizer = train_bpe(texts, recipe.tokenizer.vocab_size, model_max_length=recipe.model.max_len)
+        return tokenizer.with_training_files([hash_file(train_file, train_file.name)])
+    tokenizer = open_tokenizer(path)
+    if tokenizer.eos_id is None:
+        raise ModelError(
+            "this tokenizer has no token for the end of a text", where=path,
+            remedy="Train one of the kind bpe, unigram or char, or leave tokenizer.path out.",
+        )  # fmt: skip
+    refuse_tokenizer_of_corpus(tokenizer, recipe)
+    return tokenizer
+
+
+def refuse_tokenizer_of_corpus(tokenizer: Tokenizer, recipe: PretrainRecipe) -> None:
+    """Refuse a tokenizer that was trained on a file of the corpus: the held-out part comes from these files.
+
+    Raises:
+        DataError: naming the file, and the name under which the tokenizer has learnt from it.
+    """
+    if recipe.corpus.source != "stdlib" and tokenizer.training_files:
+        files = [file.path for file in list_files(recipe.corpus.source)[0]]
+        refuse_training_text(tokenizer.training_files, files, tokenizer=recipe.tokenizer.path)
