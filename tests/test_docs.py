@@ -20,6 +20,7 @@ import doctest
 import importlib
 import io
 import itertools
+import json
 import re
 import shlex
 import shutil
@@ -54,6 +55,8 @@ NOT_RUN = {
     "make bench-vectors": "minutes",
     "make lock": "needs the network",
     'hanmo predict zero-shot-image-classification path/to/clip cat.png --labels "a cat,a dog"': "needs a CLIP model",
+    "ray start --head": "starts a cluster; `tests/corpora/test_executors.py` does",
+    "hanmo corpus build notes.toml --executor ray --address 192.168.0.10:6379": "needs a cluster",
     "source .venv/bin/activate": "about the reader's shell",
     ".venv/bin/hanmo quickstart --corpus my_folder --minutes 20 --lang zh": "twenty minutes",
     ".venv/bin/hanmo quickstart --corpus 我的文档 --minutes 20 --lang zh": "twenty minutes",
@@ -141,6 +144,12 @@ def workshop(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path
     (folder / "empty_folder").mkdir()
     shutil.copytree(ROOT / "recipes", folder / "recipes")
     (folder / "notes.txt").write_text("What is written stays.\n写下来的，才留得住。\n", encoding="utf-8")
+    questions = [
+        "Which of the three rivers that meet below the old bridge floods first?",
+        "三条河流在老桥下交汇，哪一条最先涨水？",
+    ]
+    exam = "".join(json.dumps({"question": text}, ensure_ascii=False) + "\n" for text in questions)
+    (folder / "exam.jsonl").write_text(exam, encoding="utf-8")
     before = Path.cwd()
     with contextlib.chdir(folder):
         tiny.make_tiny_run("runs/quickstart", corpus="my_folder")
@@ -206,12 +215,13 @@ def run_block(block: Block, names: dict[str, Any]) -> None:
             if expected:
                 _check_output(expected, printed, f"{block.where}: {command}")
     elif block.language == "toml":
+        from hanmo.stories.corpus import read_recipe as read_corpus_recipe
         from hanmo.stories.train import read_recipe
 
         assert block.note.startswith("file: "), f"{block.where}: a recipe needs <!-- file: NAME --> above it"
         file = Path(block.note.removeprefix("file: "))
         file.write_text(block.text + "\n", encoding="utf-8")
-        read_recipe(file)
+        (read_corpus_recipe if 'task = "corpus"' in block.text else read_recipe)(file)
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)

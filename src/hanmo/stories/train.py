@@ -64,6 +64,10 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     values = apply_overrides(read_toml(path), overrides)
     task = {"task": values["task"]} if "task" in values else {}
+    if values.get("task") == "corpus":
+        raise ConfigError(
+            "this recipe is of a corpus, not of a model", where=path, remedy=f"Build it: hanmo corpus build {path}."
+        )
     kind = _KINDS[check_settings(_AnyTask, task, source=path, overrides=overrides).task]
     return load_settings(kind, path, overrides)
 
