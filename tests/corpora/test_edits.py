@@ -18,7 +18,7 @@ from hanmo.corpora.documents import Document, read_documents
 from hanmo.corpora.edits import CONTAMINATED, LITTLE_LEFT
 from hanmo.corpora.parts import Part, plan_parts
 from hanmo.corpora.report import CorpusReport
-from hanmo.corpora.settings import CorpusSettings
+from hanmo.corpora.settings import CorpusSettings, Source
 
 CHARS = "的一是了我不人在他有这个上们来到时大地为子中你说生国年着就那和要她出也得里后自以会家可下而过天去能对小多"
 WORDS = [
@@ -174,3 +174,10 @@ def test_evaluation_texts_are_cut_out_where_that_is_asked(source: Path, evaluati
 def test_evaluation_texts_that_do_not_exist() -> None:
     with pytest.raises(ConfigError, match=r"evaluation_texts.*nowhere does not exist"):
         check_settings(CorpusSettings, {"evaluation_texts": ["nowhere"]})
+
+
+def test_a_part_of_which_nothing_is_left(source: Path, tmp_path: Path) -> None:
+    sources = [Source(path=str(source), name="texts"), Source(path=str(source / "zz.txt"), name="copy")]
+    report = build_corpus(sources, tmp_path / "out", settings())
+    assert [item.documents_kept for item in report.sources] == [52, 0]
+    assert report.exact_duplicates == 1

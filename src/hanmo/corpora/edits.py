@@ -74,6 +74,11 @@ def _joined(arrays: list[np.ndarray], dtype: type) -> np.ndarray:
     return np.concatenate([np.zeros(0, dtype=dtype), *arrays])
 
 
+def _each(array: np.ndarray, counts: np.ndarray) -> list[np.ndarray]:
+    """An array cut into the pieces of each document; `counts`, (n_documents,)."""
+    return np.split(array, np.cumsum(counts)[:-1]) if len(counts) else []
+
+
 def find_keys(task: EditTask) -> int:
     """Write the keys of the paragraphs and the fingerprints of a part, and how many documents have each n-gram of the
     evaluation sets.
@@ -113,11 +118,8 @@ def find_stretches(task: EditTask) -> int:
     keys = task_folder(task.work, "keys", task.number) / "keys.safetensors"
     places, counts = load_arrays(keys, "fingerprint_places", "fingerprints_of")
     (marks,) = load_arrays(task_folder(task.work, "fingerprints", task.number) / "marks.safetensors", "marks")
-    bounds = np.cumsum(counts)[:-1]
-    found = [
-        stretch_keys(text, own[mark])
-        for text, own, mark in zip(_texts(task), np.split(places, bounds), np.split(marks, bounds), strict=True)
-    ]
+    each = zip(_texts(task), _each(places, counts), _each(marks, counts), strict=True)
+    found = [stretch_keys(text, own[mark]) for text, own, mark in each]
     with new_folder(task_folder(task.work, "stretches", task.number)) as folder:
         save_arrays(
             folder / "keys.safetensors",
@@ -241,8 +243,7 @@ class _Edit:
             stretches = task_folder(task.work, "stretches", task.number) / "keys.safetensors"
             starts, counts = load_arrays(stretches, "stretch_starts", "stretches_of")
             (marks,) = load_arrays(task_folder(task.work, "repeats", task.number) / "marks.safetensors", "marks")
-            bounds = np.cumsum(counts)[:-1]
-            chosen = [own[mark] for own, mark in zip(np.split(starts, bounds), np.split(marks, bounds), strict=True)]
+            chosen = [own[mark] for own, mark in zip(_each(starts, counts), _each(marks, counts), strict=True)]
             for owner, (text, own) in enumerate(zip(_texts(task), chosen, strict=True)):
                 if len(own):
                     found = stretch_spans(text, own)
