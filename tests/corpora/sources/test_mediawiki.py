@@ -137,3 +137,9 @@ def test_a_real_dump(data_root: Path) -> None:
     tables, _ = read(folder / "enwiki-table-markup.xml.bz2")
     assert len(tables) == 5
     assert not any(line.startswith(("|", "!", "{")) for document in tables for line in document.text.split("\n"))
+
+
+def test_xml_of_another_kind_is_called_that(tmp_path: Path) -> None:
+    (tmp_path / "feed.xml").write_text('<?xml version="1.0"?>\n<rss><channel/></rss>', encoding="utf-8")
+    items = list(read_file(SourceFile(tmp_path / "feed.xml", "feed.xml"), CorpusSettings()))
+    assert [item.reason for item in items] == ["XML that is no dump of a MediaWiki (its root is <rss>)"]

@@ -76,6 +76,8 @@ def parse_xml(stream: IO[bytes], handler: XmlHandler) -> Iterator:
             yield from _take(handler)
             reason = expat.errors.messages.get(error.code, "not well-formed")
             raise FormatError(f"damaged XML ({reason})" + _line(error)) from error
+        except FormatError:  # ours, from a handler
+            raise
         except (ValueError, LookupError) as error:  # an encoding that is unknown or cannot be used
             raise FormatError(f"XML in an encoding that is not read ({error})") from error
         yield from _take(handler)
