@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "Documents, characters and languages of a corpus, and what was removed.",
     ),
     "corpus show": ("hanmo.cli.corpus:show", "Print documents of a corpus, or examples of what was removed."),
+    "corpus crawl": ("hanmo.cli.crawl:crawl", "Fetch the pages of sites into a web archive, politely."),
     "vectors train": ("hanmo.cli.vectors_train:train", "Train word vectors on text: word2vec or GloVe."),
     "vectors similar": ("hanmo.cli.vectors:similar", "The words nearest to a word."),
     "vectors analogy": ("hanmo.cli.vectors:analogy", "What is to C as B is to A."),

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import json as json_library
 import sys
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from hanmo.stories.result import StoryResult
-
-__all__ = ["finish"]
+__all__ = ["Finished", "finish"]
 
 _INTERRUPTED = 130
 
 
-def finish(result: StoryResult, *, json: bool) -> int:
+class Finished(Protocol):
+    """The result of a story or of a crawl."""
+
+    stopped_by: str | None
+    """Name of the signal, if one stopped it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        ...
+
+    def summary(self) -> str:
+        """Lines for people."""
+        ...
+
+
+def finish(result: Finished, *, json: bool) -> int:
     """Print where everything is and how to go on; return the exit code."""
     if json:
         print(json_library.dumps(result.to_dict(), ensure_ascii=False, indent=2))
