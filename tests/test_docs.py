@@ -68,6 +68,7 @@ NOT_RUN = {
     "hanmo vectors train corpora/words-50000000.txt --out vectors/english-glove --method glove --seed 1": "minutes",
     "hanmo train recipes/tatoeba.toml --out runs/tatoeba": "reads a data set",
     "hanmo train recipes/stsb-cross.toml --out runs/stsb-cross --set model.checkpoint=runs/tatoeba/model": "the same",
+    "hanmo corpus crawl https://example.org/ --out example.warc.gz --contact you@example.org": "needs the network",
     'PYTHONPATH=benchmarks python -c "import pathlib, word_corpus; word_corpus.build_corpus('
     "pathlib.Path('corpora'), 50_000_000, [pathlib.Path('path/to/data')])\"": "reads all data sets",
 }

@@ -14,8 +14,10 @@ _INTERRUPTED = 130
 class Finished(Protocol):
     """The result of a story or of a crawl."""
 
-    stopped_by: str | None
-    """Name of the signal, if one stopped it."""
+    @property
+    def stopped_by(self) -> str | None:
+        """Name of the signal, if one stopped it."""
+        ...
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

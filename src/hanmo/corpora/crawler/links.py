@@ -13,74 +13,13 @@ from hanmo.corpora.sources.html_pages import decode_page
 
 __all__ = ["Page", "alike", "is_loop", "is_page_link", "is_reserved", "normalise", "read_page"]
 
-_NO_PAGES = frozenset(
-    [
-        "7z",
-        "apk",
-        "avi",
-        "bin",
-        "bmp",
-        "bz2",
-        "css",
-        "csv",
-        "dmg",
-        "doc",
-        "docx",
-        "eot",
-        "epub",
-        "exe",
-        "flac",
-        "flv",
-        "gif",
-        "gz",
-        "ico",
-        "iso",
-        "jar",
-        "jpeg",
-        "jpg",
-        "js",
-        "json",
-        "m4a",
-        "m4v",
-        "mkv",
-        "mov",
-        "mp3",
-        "mp4",
-        "mpeg",
-        "mpg",
-        "msi",
-        "ogg",
-        "ogv",
-        "otf",
-        "pdf",
-        "png",
-        "ppt",
-        "pptx",
-        "rar",
-        "rpm",
-        "rss",
-        "svg",
-        "swf",
-        "tar",
-        "tgz",
-        "tif",
-        "tiff",
-        "ttf",
-        "wav",
-        "webm",
-        "webp",
-        "wma",
-        "wmv",
-        "woff",
-        "woff2",
-        "xls",
-        "xlsx",
-        "xml",
-        "xz",
-        "zip",
-        "zst",
-    ]
+_NO_PAGE = re.compile(
+    r"\.(?:7z|apk|avi|bin|bmp|bz2|css|csv|dmg|docx?|eot|epub|exe|flac|flv|gif|gz|ico|iso|jar|jpe?g|js|json|m4[av]|mkv|mov"
+    r"|mp[34]|mpe?g|msi|og[gv]|otf|pdf|png|pptx?|rar|rpm|rss|svg|swf|tar|tgz|tiff?|ttf|wav|web[mp]|wm[av]|woff2?|xlsx?|xml"
+    r"|xz|zip|zst)",
+    re.IGNORECASE,
 )
+"""Endings of pictures, archives and the like."""
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
@@ -144,8 +83,7 @@ def _tidy_escape(escape: re.Match[str]) -> str:
 def is_page_link(url: str) -> bool:
     """Whether the ending of an address does not say that it is a picture, an archive or the like."""
     path = urlsplit(url).path
-    ending = path.rpartition("/")[2].rpartition(".")[2].lower()
-    return ending not in _NO_PAGES or "." not in path.rpartition("/")[2]
+    return not _NO_PAGE.fullmatch(path, max(path.rfind("."), 0))
 
 
 def alike(url: str) -> str:
