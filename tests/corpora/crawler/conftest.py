@@ -12,14 +12,6 @@ import pytest
 
 from hanmo.corpora.crawler.settings import CrawlSettings
 
-Answer = Callable[[BaseHTTPRequestHandler], None]
-
-
-def html(text: str = "", links: tuple[str, ...] = (), head: str = "", encoding: str = "utf-8") -> bytes:
-    anchors = "".join(f'<li><a href="{link}">{link}</a></li>' for link in links)
-    page = f"<html><head>{head}<title>t</title></head><body><article><p>{text}</p></article><ul>{anchors}</ul></body></html>"
-    return page.encode(encoding)
-
 
 @dataclass
 class Site:

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from hanmo.core.errors import ConfigError, FormatError
-from hanmo.corpora.crawler.crawl import CrawlReport, crawl
+from hanmo.corpora.crawler.crawl import crawl
 from hanmo.corpora.crawler.journal import Journal
+from hanmo.corpora.crawler.report import CrawlReport
 from hanmo.corpora.documents import Document, Skipped
 from hanmo.corpora.settings import CorpusSettings
 from hanmo.corpora.sources.files import SourceFile, read_file
@@ -294,7 +295,7 @@ def test_hostile_answers(site: Any, clock: Any, tmp_path: Path) -> None:
     start = time.perf_counter()
     settings = site.settings(sitemaps=False, max_page_bytes=1_000_000, page_seconds=0.5)
     report = crawl([site.url], tmp_path / "a.warc.gz", settings, clock=clock)
-    assert time.perf_counter() - start < 6
+    assert time.perf_counter() - start < 15
     assert {"/", "/long", "/negative", "/empty", "/deep"} <= kept(report, site)
     for path in (
         "/drip",
@@ -377,7 +378,7 @@ def test_it_goes_on_after_a_kill(site: Any, clock: Any, tmp_path: Path) -> None:
     out = tmp_path / "a.warc.gz"
     code = (
         "import sys; from hanmo.corpora.crawler.crawl import crawl; from hanmo.corpora.crawler.settings import CrawlSettings\n"
-        f"crawl([{site.url!r}], {str(out)!r}, CrawlSettings(allow_private=('127.0.0.1:{site.port}',), delay=0.03))"
+        f"crawl([{site.url!r}], {str(out)!r}, CrawlSettings(allow_private=('127.0.0.1:{site.port}',), delay=0.05))"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 30

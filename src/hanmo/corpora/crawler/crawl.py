@@ -6,25 +6,26 @@ import email.utils
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from hanmo import __version__
 from hanmo.core.errors import ConfigError, FormatError
 from hanmo.core.interrupts import Interrupts
-from hanmo.core.progress import Bar, format_duration, progress, say
+from hanmo.core.progress import Bar, progress, say
 from hanmo.corpora.crawler.addresses import RefusedError, Resolve, check_target
+from hanmo.corpora.crawler.clock import Clock, SystemClock
 from hanmo.corpora.crawler.fetch import Fetcher, NoAnswerError, Response
 from hanmo.corpora.crawler.frontier import Entry, Frontier, Host
 from hanmo.corpora.crawler.journal import FORMAT, Journal
 from hanmo.corpora.crawler.links import is_reserved, normalise, read_page
+from hanmo.corpora.crawler.report import CrawlReport
 from hanmo.corpora.crawler.robots import ROBOT, fetch_robots
 from hanmo.corpora.crawler.settings import CrawlSettings
 from hanmo.corpora.crawler.sitemap import MAX_SITEMAP_BYTES, read_sitemap
 from hanmo.corpora.crawler.warc_writer import WarcWriter
 
-__all__ = ["Clock", "CrawlReport", "SystemClock", "crawl"]
+__all__ = ["crawl"]
 
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 _TEXT = _HTML | {"text/plain"}
@@ -40,71 +41,6 @@ _FIRST_WAIT = 30.0
 """Seconds to wait after an answer 429 or 503 that does not say how long; twice as long each further time."""
 _NAP = 0.2
 """Seconds of sleep between two looks at the signals."""
-
-
-class Clock(Protocol):
-    """Seconds, and the passing of them; tests bring their own."""
-
-    def now(self) -> float:
-        """Seconds from any point on."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        ...
-
-
-class SystemClock:
-    """The clock of the machine."""
-
-    def now(self) -> float:
-        """Seconds since the machine started."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        time.sleep(seconds)
-
-
-@dataclass
-class CrawlReport:
-    """What a crawl came to, its earlier runs included."""
-
-    out: Path
-    pages: int = 0
-    """Pages in the web archive."""
-    requests: int = 0
-    """Requests of this run, those for robots.txt among them."""
-    bytes: int = 0
-    """Bytes received."""
-    archive_bytes: int = 0
-    """Size of the web archive."""
-    seconds: float = 0.0
-    """Length of this run."""
-    waiting: int = 0
-    """Addresses that are known and not yet fetched."""
-    skipped: Counter[str] = field(default_factory=Counter)
-    """Reason → addresses that were not fetched or not kept."""
-    left: dict[str, str] = field(default_factory=dict)
-    """Host → why it was left for this run."""
-    ended_by: str = "nothing is left"
-    stopped_by: str | None = None
-    """Name of the signal, if one stopped the crawl."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return vars(self) | {"out": str(self.out), "skipped": dict(self.skipped.most_common())}
-
-    def summary(self) -> str:
-        """Lines for people."""
-        speed = f"{self.bytes / 1e6:,.1f} MB received, {self.requests:,} requests in {format_duration(self.seconds)}"
-        lines = [f"{self.out}: {self.pages:,} pages, {self.archive_bytes / 1e6:,.1f} MB ({speed})"]
-        lines += [f"  {n:8,} skipped: {reason}" for reason, n in self.skipped.most_common()]
-        lines += [f"  left {host}: {reason}" for host, reason in self.left.items()]
-        ending = f"Ended: {self.ended_by}."
-        if self.waiting:
-            ending += f" {self.waiting:,} addresses wait; the same command goes on with them."
-        return "\n".join([*lines, ending])
 
 
 def crawl(
