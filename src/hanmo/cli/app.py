@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "Documents, characters and languages of a corpus, and what was removed.",
     ),
     "corpus show": ("hanmo.cli.corpus:show", "Print documents of a corpus, or examples of what was removed."),
+    "corpus bounds": ("hanmo.cli.corpus:bounds", "How odd an n-gram model finds documents, to choose bounds."),
     "corpus crawl": ("hanmo.cli.crawl:crawl", "Fetch the pages of sites into a web archive, politely."),
     "vectors train": ("hanmo.cli.vectors_train:train", "Train word vectors on text: word2vec or GloVe."),
     "vectors similar": ("hanmo.cli.vectors:similar", "The words nearest to a word."),

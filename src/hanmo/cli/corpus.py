@@ -1,4 +1,4 @@
-"""`hanmo corpus build | stats | show`."""
+"""`hanmo corpus build | stats | show | bounds`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-__all__ = ["build", "show", "stats"]
+__all__ = ["bounds", "build", "show", "stats"]
 
 
 def build(
@@ -137,4 +137,40 @@ def show(
             print(json_library.dumps(dataclasses.asdict(document), ensure_ascii=False))
         else:
             print(f"── {document.id} · {document.lang} · {len(document.text):,} characters\n{document.text}\n")
+    return 0
+
+
+def bounds(
+    corpus: Path,
+    model: Path,
+    *,
+    lang: str = "zh",
+    most: int = 10_000,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """How odd an n-gram model finds the documents of a corpus, to choose the bounds of `corpus.perplexity`.
+
+    Parameters
+    ----------
+    corpus:
+        Folder of a corpus, or a .jsonl or .jsonl.gz file of documents: text that is good.
+    model:
+        An n-gram model of other good text in the language (hanmo ngram train).
+    lang:
+        The language: zh, en.
+    most:
+        Documents that are looked at.
+    json:
+        Print JSON.
+    """
+    from hanmo.stories.perplexity import find_percentiles
+
+    n_documents, bits = find_percentiles(corpus, model, lang, most=most)
+    if json:
+        print(json_library.dumps({"documents": n_documents, "bits_per_character": bits}))
+        return 0
+    print(f"bits per character of {n_documents:,} documents:")
+    for percentile, value in bits.items():
+        print(f"{percentile:4} % have up to {value:7.3f}")
+    print(f'\n[corpus.perplexity.{lang}]\nmodel = "{model}"\nlow = {bits[1]:.2f}\nhigh = {bits[99]:.2f}')
     return 0

@@ -34,7 +34,7 @@ from hanmo.corpora.dedup.near_task import BandTask, JudgeTask, find_links, judge
 from hanmo.corpora.documents import Skipped
 from hanmo.corpora.edits import EditTask, edit, find_keys, find_stretches
 from hanmo.corpora.executors import Executor, Here, Processes
-from hanmo.corpora.extract import ExtractTask, extract, rank_of
+from hanmo.corpora.extract import ExtractTask, LoadScorer, extract, rank_of
 from hanmo.corpora.pack import N_SAMPLES, SIDES, PackTask, pack
 from hanmo.corpora.parts import Part, file_size, plan_parts
 from hanmo.corpora.report import MAX_LISTED, N_EXAMPLES, CorpusReport, Example, Listed, SideReport, SourceReport
@@ -65,6 +65,7 @@ def build_corpus(
     *,
     n_workers: int | None = None,
     executor: Executor | None = None,
+    load_scorer: LoadScorer | None = None,
 ) -> CorpusReport:
     """Build `out/train.jsonl.gz`, `out/heldout.jsonl.gz` and `out/corpus.json`.
 
@@ -78,14 +79,16 @@ def build_corpus(
         settings: limits, filters and split.
         n_workers: processes to read with; as many as there are cores if not given.
         executor: who does the tasks, instead of processes of this machine.
+        load_scorer: loads the models of `settings.perplexity`.
 
     Raises:
+        ConfigError: if there is to be a filter by perplexity, and nothing to load its models with.
         DataError: if nothing can be read, or too little is left to train on; says what was skipped and why.
         StorageError: if the disk is full or may not be written.
     """
     started = time.monotonic()
     sources = [Source(path=str(source))] if isinstance(source, str | Path) else list(source)
-    build = _Build(sources, Path(out), settings or CorpusSettings(), n_workers, executor)
+    build = _Build(sources, Path(out), settings or CorpusSettings(), n_workers, executor, load_scorer)
     try:
         build.prepare()
         report = build.run(started)
@@ -112,7 +115,11 @@ class _Build:
         settings: CorpusSettings,
         n_workers: int | None,
         executor: Executor | None,
+        load_scorer: LoadScorer | None,
     ):
+        if settings.perplexity and load_scorer is None:
+            raise ConfigError("a filter by perplexity needs load_scorer", where="corpus.perplexity")
+        self._load_scorer = load_scorer
         self.sources, self.out, self.settings = sources, out, settings
         self.work = out / _WORK
         self.is_begun = False
@@ -205,7 +212,7 @@ class _Build:
         return self._executor
 
     def _extract(self) -> None:
-        tasks = [ExtractTask(self.work, part, self._settings_of(part)) for part in self.parts]
+        tasks = [ExtractTask(self.work, part, self._settings_of(part), self._load_scorer) for part in self.parts]
         n_bytes = sum(part.n_bytes for part in self.parts)
         began, n_documents = time.monotonic(), 0
         with progress("read and clean", total=n_bytes / 1e6, unit="MB") as bar:

@@ -9,12 +9,15 @@ from typing import Any
 from hanmo.core.errors import FormatError
 from hanmo.core.files import read_json, sha256_file, write_atomic
 from hanmo.corpora.build import build_corpus
+from hanmo.corpora.extract import LoadScorer
 from hanmo.corpora.settings import CorpusSettings
 
 __all__ = ["collect_corpus", "take_corpus"]
 
 
-def collect_corpus(source: str, out: str | Path, settings: CorpusSettings) -> None:
+def collect_corpus(
+    source: str, out: str | Path, settings: CorpusSettings, *, load_scorer: LoadScorer | None = None
+) -> None:
     """Put a corpus at `out`: the one that stands at `source`, or one built from the text there.
 
     Raises:
@@ -25,7 +28,7 @@ def collect_corpus(source: str, out: str | Path, settings: CorpusSettings) -> No
     if (Path(source) / "corpus.json").is_file():
         take_corpus(source, out)
     else:
-        build_corpus(source, out, settings)
+        build_corpus(source, out, settings, load_scorer=load_scorer)
 
 
 def take_corpus(folder: str | Path, out: str | Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -15,6 +15,7 @@ from hanmo.corpora.cleaning import clean
 from hanmo.corpora.dedup.near import N_BANDS, N_ROWS, exact_key, shingles, signature
 from hanmo.corpora.documents import Document, Skipped, document_line
 from hanmo.corpora.parts import Part
+from hanmo.corpora.quality.perplexity import Bounds, perplexity_problem
 from hanmo.corpora.report import MAX_LISTED, N_EXAMPLES
 from hanmo.corpora.samples import Samples
 from hanmo.corpora.settings import CorpusSettings
@@ -22,10 +23,15 @@ from hanmo.corpora.sources.files import SourceFile, read_file
 from hanmo.corpora.sources.stdlib import read_topics
 from hanmo.corpora.work import is_done, save_arrays, task_folder
 
-__all__ = ["COUNTED", "DocumentWriter", "ExtractTask", "extract", "rank_of"]
+__all__ = ["COUNTED", "DocumentWriter", "ExtractTask", "LoadScorer", "extract", "rank_of"]
 
 COUNTED = ("mojibake_lines", "redacted", "removed_lines")
 """What cleaning counts in the meta of a document and the report sums up."""
+
+
+LoadScorer = Callable[[str], Callable[[str], float]]
+"""From the path of a language model to a function from a text to bits per character. A function of a module, which other
+processes can find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class ExtractTask:
     work: Path
     part: Part
     settings: CorpusSettings
+    load_scorer: LoadScorer | None = None
+    """Loads the models of `settings.perplexity`."""
 
 
 @dataclass
@@ -144,6 +152,7 @@ class _Extraction:
             tally.characters_read += len(document.text)
             tally.encodings[str(document.meta.get("encoding", "utf-8"))] += 1
             cleaned, reason = clean(document, self._settings)
+            reason = reason or self._perplexity_problem(cleaned)
             if reason is None:
                 yield cleaned
                 continue
@@ -152,6 +161,14 @@ class _Extraction:
             tally.list(document.id, reason)
             shown = cleaned if cleaned.text else document
             self._examples.offer(reason, rank_of(exact_key(document.id)), lambda shown=shown: shown)
+
+    def _perplexity_problem(self, document: Document) -> str | None:
+        chosen = self._settings.perplexity.get(document.lang)
+        if chosen is None:
+            return None
+        assert self._task.load_scorer is not None
+        scorer = self._task.load_scorer(chosen.model)
+        return perplexity_problem(document.text, document.lang, scorer, {document.lang: Bounds(chosen.low, chosen.high)})
 
     def _read(self) -> Iterator[Document]:
         for file in self._task.part.files:

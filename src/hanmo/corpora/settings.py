@@ -10,7 +10,7 @@ from hanmo.core.paths import existing_path
 from hanmo.core.settings import Settings
 from hanmo.corpora.pii.spans import Kind
 
-__all__ = ["CorpusSettings", "Source"]
+__all__ = ["CorpusSettings", "PerplexitySettings", "Source"]
 
 
 class Source(Settings):
@@ -39,6 +39,22 @@ class Source(Settings):
         """The settings of reading that are given here."""
         names = ("text_key", "lines", "piece_chars", "normalize_tweets")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+
+class PerplexitySettings(Settings):
+    """Which bits per character a document of one language may have under an n-gram model of good text."""
+
+    model: str
+    """Folder of the model, or its .arpa file."""
+    low: float = Field(default=0.0, ge=0)
+    """Fewest: what has fewer is repetition and boilerplate."""
+    high: float = Field(gt=0)
+    """Most: what has more is lists, broken text, another language. `hanmo corpus bounds` finds both from documents."""
+
+    @field_validator("model")
+    @classmethod
+    def _model_exists(cls, model: str) -> str:
+        return existing_path(model)
 
 
 class CorpusSettings(Settings):
@@ -76,6 +92,8 @@ class CorpusSettings(Settings):
     """Kinds of personal data that become placeholders, in all documents, code among them; none unless asked for."""
     quality_filters: bool = True
     """Drop documents that are too short, mostly symbols, repetitive or encoded binary data."""
+    perplexity: dict[str, PerplexitySettings] = Field(default_factory=dict)
+    """By language ("zh", "en"), a filter by an n-gram model (CCNet: Wenzek et al., 2020, §3.3)."""
     near_duplicates: bool = True
     """Remove near-duplicates besides exact ones."""
     near_duplicate_threshold: float = Field(default=0.8, gt=0.5, le=1.0)

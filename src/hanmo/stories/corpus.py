@@ -16,6 +16,7 @@ from hanmo.corpora.executors import Executor, Ray
 from hanmo.corpora.report import CorpusReport
 from hanmo.evaluation.corpus_card import write_corpus_card
 from hanmo.stories.corpus_recipe import CorpusRecipe
+from hanmo.stories.perplexity import load_scorer
 
 __all__ = ["BuiltCorpus", "build", "read_recipe"]
 
@@ -100,7 +101,9 @@ def build(
     else:
         workers = executor
     try:
-        report = build_corpus(recipe.sources, folder, recipe.corpus, n_workers=n_workers, executor=workers)
+        report = build_corpus(
+            recipe.sources, folder, recipe.corpus, n_workers=n_workers, executor=workers, load_scorer=load_scorer
+        )
     finally:
         if isinstance(executor, str) and workers is not None:
             workers.close()

@@ -37,7 +37,7 @@ def describe_plan(recipe: PretrainRecipe) -> str:
 
     with tempfile.TemporaryDirectory(prefix="hanmo-plan-") as folder:
         work = Path(folder)
-        collect_corpus(recipe.corpus.source, work / "corpus", recipe.corpus)
+        collect_corpus(recipe.corpus.source, work / "corpus", recipe.corpus, load_scorer=load_scorer)
         train_file = work / "corpus" / "train.jsonl.gz"
         tokenizer = run_tokenizer(recipe, train_file)
         assert tokenizer.eos_id is not None

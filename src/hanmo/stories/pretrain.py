@@ -114,9 +114,10 @@ class _Pretraining(Story[PretrainRecipe, PretrainResult]):
 
     def _collect(self) -> None:
         from hanmo.corpora.built import collect_corpus
+        from hanmo.stories.perplexity import load_scorer
 
         section = self.recipe.corpus
-        collect_corpus(section.source, self.run.path / "corpus", section)
+        collect_corpus(section.source, self.run.path / "corpus", section, load_scorer=load_scorer)
 
     def _train_tokenizer(self) -> None:
         from hanmo.corpora.documents import read_documents
