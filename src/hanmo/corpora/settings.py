@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from hanmo.core.paths import existing_path
 from hanmo.core.settings import Settings
 from hanmo.corpora.pii.spans import Kind
+from hanmo.corpora.quality.settings import QualitySettings
 
 __all__ = ["CorpusSettings", "Source"]
 
@@ -74,8 +75,9 @@ class CorpusSettings(Settings):
     "zh-Hans"; "zh" is any Chinese, "code" program source, "und" too little to tell); empty for all."""
     redact: tuple[Kind, ...] | Literal["all"] = ()
     """Kinds of personal data that become placeholders, in all documents, code among them; none unless asked for."""
-    quality_filters: bool = True
-    """Drop documents that are too short, mostly symbols, repetitive or encoded binary data."""
+    quality: QualitySettings = QualitySettings()
+    """Rules that drop documents and take lines out; unless others are asked for, what is too short, mostly symbols,
+    repetitive or encoded binary data goes."""
     near_duplicates: bool = True
     """Remove near-duplicates besides exact ones."""
     near_duplicate_threshold: float = Field(default=0.8, gt=0.5, le=1.0)
