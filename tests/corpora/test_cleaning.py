@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import base64
-import random
-
 import pytest
 
-from hanmo.corpora.cleaning import clean, quality_problem
+from hanmo.corpora.cleaning import clean
 from hanmo.corpora.documents import Document
+from hanmo.corpora.quality.settings import QualitySettings
 from hanmo.corpora.settings import CorpusSettings
 
 CHINESE = "今天天气很好，我们一起去公园里走一走。"
@@ -22,35 +20,19 @@ def test_ordinary_text_is_kept(text: str) -> None:
     assert clean(document(text), CorpusSettings())[1] is None
 
 
-@pytest.mark.parametrize(
-    ("text", "lang", "reason"),
-    [
-        ("好的。", "zh", "too short"),
-        ("two words", "en", "too short"),
-        ("1,2,3,4;5|6 " * 200 + "some words are in here too", "en", "mostly symbols or digits"),
-        ("--- === --- *** " * 100 + CHINESE, "zh", "mostly symbols or digits"),
-        (
-            "see below for the data\n" + base64.b64encode(random.Random(0).randbytes(3000)).decode(),
-            "en",
-            "encoded binary data",
-        ),
-        ("Click here to read more about us today.\n" * 30, "en", "repetitive lines"),
-        ((CHINESE + "\n") * 30, "zh", "repetitive lines"),
-    ],
-)
-def test_reasons(text: str, lang: str, reason: str) -> None:
-    assert quality_problem(text, lang) == reason
-
-
-def test_a_poem_with_a_refrain_is_kept() -> None:
-    verses = "\n".join(f"{CHINESE}{n}是新的一句\n啊，朋友再见" for n in range(20))
-    assert quality_problem(verses, "zh") is None
-
-
 def test_filters_can_be_switched_off_but_empty_text_never_passes() -> None:
-    settings = CorpusSettings(quality_filters=False)
+    settings = CorpusSettings(quality=QualitySettings(rules=()))
     assert clean(document("好的。"), settings)[1] is None
     assert clean(document(" \n "), settings)[1] == "empty"
+
+
+def test_lines_that_rules_take_out_are_counted() -> None:
+    text = f"{CHINESE}\n首页 | 登录 | 注册\n{CHINESE}"
+    cleaned, reason = clean(document(text), CorpusSettings(quality=QualitySettings(rules=("links",))))
+    assert reason is None
+    assert cleaned.text == f"{CHINESE}\n{CHINESE}"
+    assert cleaned.meta["removed_lines"] == {"navigation (links)": 1}
+    assert "removed_lines" not in clean(document(text), CorpusSettings())[0].meta
 
 
 def test_repair_is_part_of_cleaning_except_for_code() -> None:
@@ -72,7 +54,7 @@ def test_lone_surrogates_never_reach_the_corpus() -> None:
 
 def test_chinese_script_is_changed_in_chinese_documents_only() -> None:
     pytest.importorskip("opencc", reason="the extra 'corpus' is not installed")
-    settings = CorpusSettings(chinese_script="simplified", quality_filters=False)
+    settings = CorpusSettings(chinese_script="simplified", quality=QualitySettings(rules=()))
     for text, expected in (
         ("我們在這裡學習漢語，很高興。", "我们在这里学习汉语，很高兴。"),
         ("この國の言葉は、漢字と仮名で書かれてゐる。", "この國の言葉は、漢字と仮名で書かれてゐる。"),
@@ -96,7 +78,7 @@ def test_only_wanted_languages_are_kept() -> None:
         (("zh-Hans", "fr"), {"zh-Hans", "fr"}),
         (("code",), {"code"}),
     ):
-        settings = CorpusSettings(languages=wanted, quality_filters=False)
+        settings = CorpusSettings(languages=wanted, quality=QualitySettings(rules=()))
         for name, text in texts.items():
             meta = {"kind": "py"} if name == "code" else {}
             reason = clean(Document(text=text, id="x", source="x", meta=meta), settings)[1]

@@ -108,6 +108,7 @@ def test_how_energy_was_found_is_said_in_both_languages():
         ("damaged XML (syntax error) in line 1", "XML 已损坏（syntax error） in line 1"),
         ("rest of the file: record too large (max_record_bytes)", "文件其余部分：记录过大（max_record_bytes）"),
         ("a 7-bit East Asian encoding (ISO-2022), which is not supported", "不支持的 7 位东亚编码（ISO-2022）"),
+        ("too few words (gopher_quality)", "字词太少（gopher_quality）"),
         ("a reason of tomorrow (1)", "a reason of tomorrow (1)"),
     ],
 )

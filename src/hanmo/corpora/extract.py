@@ -168,7 +168,9 @@ class _Extraction:
             return None
         assert self._task.load_scorer is not None
         scorer = self._task.load_scorer(chosen.model)
-        return perplexity_problem(document.text, document.lang, scorer, {document.lang: Bounds(chosen.low, chosen.high)})
+        return perplexity_problem(
+            document.text, document.lang, scorer, {document.lang: Bounds(chosen.low, chosen.high)}
+        )
 
     def _read(self) -> Iterator[Document]:
         for file in self._task.part.files:

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from hanmo.core.paths import existing_path
 from hanmo.core.settings import Settings
 from hanmo.corpora.pii.spans import Kind
+from hanmo.corpora.quality.settings import QualitySettings
 
 __all__ = ["CorpusSettings", "PerplexitySettings", "Source"]
 
@@ -90,10 +91,11 @@ class CorpusSettings(Settings):
     "zh-Hans"; "zh" is any Chinese, "code" program source, "und" too little to tell); empty for all."""
     redact: tuple[Kind, ...] | Literal["all"] = ()
     """Kinds of personal data that become placeholders, in all documents, code among them; none unless asked for."""
-    quality_filters: bool = True
-    """Drop documents that are too short, mostly symbols, repetitive or encoded binary data."""
     perplexity: dict[str, PerplexitySettings] = Field(default_factory=dict)
     """By language ("zh", "en"), a filter by an n-gram model (CCNet: Wenzek et al., 2020, §3.3)."""
+    quality: QualitySettings = QualitySettings()
+    """Rules that drop documents and take lines out; unless others are asked for, what is too short, mostly symbols,
+    repetitive or encoded binary data goes."""
     near_duplicates: bool = True
     """Remove near-duplicates besides exact ones."""
     near_duplicate_threshold: float = Field(default=0.8, gt=0.5, le=1.0)

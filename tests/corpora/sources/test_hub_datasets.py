@@ -10,6 +10,7 @@ from huggingface_hub import constants, errors
 from hanmo.core.errors import DataError
 from hanmo.corpora.build import build_corpus
 from hanmo.corpora.documents import Document
+from hanmo.corpora.quality.settings import QualitySettings
 from hanmo.corpora.settings import CorpusSettings
 from hanmo.corpora.sources.files import list_files, read_file
 from hanmo.corpora.sources.hub_datasets import HubDataset, parse_hub_name
@@ -82,7 +83,7 @@ def test_documents(cache: Path, tmp_path: Path) -> None:
     files, _ = list_files("hf://datasets/ann/news/train")
     documents = [item for file in files for item in read_file(file, CorpusSettings())]
     assert [document.text for document in documents if isinstance(document, Document)] == ["第一行", "second"]
-    settings = CorpusSettings(min_chars=1, quality_filters=False)
+    settings = CorpusSettings(min_chars=1, quality=QualitySettings(rules=()))
     assert build_corpus("hf://datasets/ann/news", tmp_path / "out", settings).documents_kept == 4
 
 
