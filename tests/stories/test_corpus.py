@@ -14,10 +14,12 @@ import pytest
 from hanmo.core.errors import ConfigError, DataError, FormatError
 from hanmo.core.files import sha256_file
 from hanmo.corpora.built import take_corpus
-from hanmo.corpora.documents import read_documents
+from hanmo.corpora.documents import Document, read_documents, write_documents
 from hanmo.corpora.executors import Processes
 from hanmo.evaluation.corpus_card import write_corpus_card
+from hanmo.ngrams.training import train
 from hanmo.stories.corpus import build, read_recipe
+from hanmo.stories.perplexity import find_percentiles
 
 ENGLISH = (
     "The old teacher wrote letter number {n} before sunrise, and sold notebook {n} to the neighbour at number {m}."
@@ -172,3 +174,42 @@ def test_a_corpus_is_taken_as_it_is_unless_it_was_changed(sources: Path, tmp_pat
         file.write(b"{}\n")
     with pytest.raises(FormatError, match=r"not the one that corpus\.json describes"):
         take_corpus(tmp_path / "out", tmp_path / "run")
+
+
+def test_a_model_of_good_text_finds_what_is_odd(sources: Path, tmp_path: Path) -> None:
+    lines = "\n".join(text_of(CHINESE, number) for number in range(40, 80))
+    (tmp_path / "good.txt").write_text(lines, encoding="utf-8")
+    train(tmp_path / "good.txt", unit="character", order=3).save(tmp_path / "model")
+    (tmp_path / "texts").mkdir()
+    for path in (sources / "zh").iterdir():
+        (tmp_path / "texts" / path.name).write_bytes(path.read_bytes())
+    odd = "彁龘靐齉爩麤灪籱鱻麣鸾鹂鲡驪纞虋饢戇鼺黸" * 3
+    (tmp_path / "texts" / "odd.txt").write_text(odd, encoding="utf-8")
+    n_documents, bits = find_percentiles(_documents(tmp_path / "texts", tmp_path), tmp_path / "model", "zh")
+    assert n_documents == 31
+    high = bits[95]
+    changes = [f"corpus.perplexity.zh={{model='{tmp_path}/model', high={high}}}", "corpus.min_chars=100"]
+    for n_workers in (1, 2):
+        report = build(tmp_path / "texts", out=tmp_path / "out", overrides=changes, n_workers=n_workers).report
+        assert report.examples["unlike good text (perplexity)"][0].id == "odd.txt"
+        assert report.dropped["unlike good text (perplexity)"] <= 2
+
+
+def _documents(folder: Path, tmp_path: Path) -> Path:
+    target = tmp_path / "documents.jsonl"
+    write_documents(
+        target,
+        (
+            Document(text=path.read_text("utf-8"), id=path.name, source=path.name, lang="zh")
+            for path in folder.iterdir()
+        ),
+    )
+    return target
+
+
+def test_a_source_may_have_rules_of_its_own(sources: Path, tmp_path: Path) -> None:
+    text = (sources / "recipe.toml").read_text(encoding="utf-8")
+    strict = 'only = ["*.jsonl"]\nquality = { rules = ["gopher_quality"], min_words = 100_000 }'
+    (tmp_path / "recipe.toml").write_text(text.replace('only = ["*.jsonl"]', strict), encoding="utf-8")
+    report = build(tmp_path / "recipe.toml", out=tmp_path / "out").report
+    assert [source.documents_kept for source in report.sources] == [30, 0]

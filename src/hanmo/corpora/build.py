@@ -21,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 
 from hanmo import __version__
-from hanmo.core.errors import DataError, StorageError, storage_error
+from hanmo.core.errors import ConfigError, DataError, StorageError, storage_error
 from hanmo.core.files import new_folder, read_json, sha256_file, write_atomic, write_json
 from hanmo.core.progress import progress, say
 from hanmo.corpora.dedup.components import find_components

@@ -36,9 +36,12 @@ class Source(Settings):
     normalize_tweets: bool | None = None
     """As `CorpusSettings.normalize_tweets`."""
 
+    quality: QualitySettings | None = None
+    """As `CorpusSettings.quality`: what suits a crawl drops every tweet."""
+
     def reading(self) -> dict[str, Any]:
-        """The settings of reading that are given here."""
-        names = ("text_key", "lines", "piece_chars", "normalize_tweets")
+        """The settings that are given here."""
+        names = ("text_key", "lines", "piece_chars", "normalize_tweets", "quality")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 

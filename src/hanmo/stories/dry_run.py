@@ -33,6 +33,7 @@ def describe_plan(recipe: PretrainRecipe) -> str:
     from hanmo.corpora.built import collect_corpus
     from hanmo.corpora.documents import read_documents
     from hanmo.corpora.shards import open_shards, shard_dtype, write_shards
+    from hanmo.stories.perplexity import load_scorer
     from hanmo.stories.run_tokenizer import run_tokenizer
 
     with tempfile.TemporaryDirectory(prefix="hanmo-plan-") as folder:
