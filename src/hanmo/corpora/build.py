@@ -292,7 +292,10 @@ class _Build:
         self._share("removed", "removed", self.removed)
         tasks = [EditTask(self.work, part.number, settings) for part in self.parts]
         if settings.evaluation_texts and not (self.work / "evaluation").is_dir():
-            build_index({Path(path).name: path for path in settings.evaluation_texts}).save(self.work / "evaluation")
+            with progress("index evaluation texts", unit=""):
+                build_index({Path(path).name: path for path in settings.evaluation_texts}).save(
+                    self.work / "evaluation"
+                )
         self._run("compare paragraphs and stretches", find_keys, tasks)
         if settings.duplicate_paragraphs:
             self._mark("paragraphs", later_occurrences, self._parts_of("keys", "keys", "paragraphs"))

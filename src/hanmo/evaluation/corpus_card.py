@@ -207,10 +207,11 @@ def _steps(record: CorpusRecord, say: Writer) -> Html:
     )
 
 
-def _shown(examples: Iterable[Shown], say: Writer) -> Html:
+def _shown(examples: Iterable[Shown], say: Writer, *, reason: str = "") -> Html:
     blocks = []
     for example in examples:
-        note = f" · {say('data_near', id=example.note)}" if example.note else ""
+        is_near = reason == "near-duplicate"
+        note = f" · {say('data_near', id=example.note) if is_near else example.note}" if example.note else ""
         meta = f"{example.id} · {say('data_of_characters', n=say.integer(example.characters))}{note}"
         cut = "…" if example.characters > len(example.text) else ""
         blocks.append(
@@ -223,7 +224,11 @@ def _removed(record: CorpusRecord, say: Writer) -> Html:
     if not record.examples:
         return element("p", say("nothing_skipped"), cls="soft")
     groups = [
-        element("details", element("summary", f"{say.reason(reason)} · {len(examples)}"), _shown(examples, say))
+        element(
+            "details",
+            element("summary", f"{say.reason(reason)} · {len(examples)}"),
+            _shown(examples, say, reason=reason),
+        )
         for reason, examples in sorted(record.examples.items(), key=lambda item: (item[0] in _DUPLICATES, item[0]))
     ]
     return join((element("p", say("data_examples_lead")), *groups))

@@ -205,7 +205,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "fate_near": ("near-duplicates", "近似重复"),
     "fate_dropped": ("dropped by the filters", "质量过滤"),
     "files": ("Files", "文件"),
-    "rows": ("Rows", "行"),
+    "rows": ("Rows, records", "行、记录"),
     "files_text": ("{read} of {found} read", "共 {found} 个，读取 {read} 个"),
     "encodings": ("Encodings", "编码"),
     "repaired": ("Repaired", "修复"),
