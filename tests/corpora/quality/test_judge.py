@@ -313,7 +313,7 @@ def test_good_text_passes(data_root: Path, name: str, rules: tuple[Rule, ...], m
 
 
 def test_junk_falls(data_root: Path) -> None:
-    pytest.importorskip("fastwarc", reason="the extra 'corpus' is not installed")
+    pytest.importorskip("trafilatura", reason="the extra 'corpus' is not installed")
     files, _ = list_files(data_root / "warc")
     texts = [item.text for file in files if file.name.endswith("warcfile.warc.gz") for item in read_file(file, CorpusSettings())
              if isinstance(item, Document)]  # fmt: skip
