@@ -18,7 +18,7 @@ from typing import get_args
 from machine_line import machine_line, spread
 
 from hanmo.corpora.documents import Document
-from hanmo.corpora.quality.judge import judge
+from hanmo.corpora.quality.judge import Verdict, judge
 from hanmo.corpora.quality.settings import QualitySettings, Rule
 from hanmo.corpora.settings import CorpusSettings
 from hanmo.corpora.sources.files import list_files, read_file
@@ -46,6 +46,7 @@ def read_texts(folder: Path) -> list[tuple[str, Language]]:
 def report(texts: list[tuple[str, Language]], rules: tuple[Rule, ...], repeats: int) -> None:
     """Print what rules do to texts and how fast."""
     settings, rates = QualitySettings(rules=rules), []
+    verdicts: list[Verdict] = []
     size = sum(len(text.encode()) for text, _ in texts) / 1e6
     for _ in range(repeats):
         started = time.process_time()
@@ -69,19 +70,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3, help="times each set is gone through")
     parser.add_argument("--sets", nargs="+", default=SETS, help="folders of documents")
-    parser.add_argument("--lang", help="judge documents of this language only")
     arguments = parser.parse_args()
     print(machine_line(0))
     for name in arguments.sets:
         texts = read_texts(Path(os.environ["HANMO_DATA"]) / name)
-        if arguments.lang:
-            texts = [(text, lang) for text, lang in texts if lang == arguments.lang]
         languages = dict(Counter(lang for _, lang in texts).most_common())
         print(
             f"{name}: {sum(len(text.encode()) for text, _ in texts) / 1e6:.1f} MB, {len(texts):,} documents, {languages}"
         )
-        for rules in (*((rule,) for rule in RULES), RULES):
-            report(texts, rules, arguments.repeats)
+        for rule in RULES:
+            report(texts, (rule,), arguments.repeats)
+        report(texts, RULES, arguments.repeats)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+import numpy as np
+
 from hanmo.corpora.quality.page import Page
 
 __all__ = ["basic_problem", "is_short"]
@@ -41,9 +43,7 @@ def basic_problem(page: Page) -> str | None:
     visible = counts.total - counts.space
     if counts.letters < (MIN_LETTER_SHARE_CODE if lang == "code" else MIN_LETTER_SHARE) * visible:
         return "mostly symbols or digits"
-    if max(map(len, text.split()), default=0) >= MIN_ENCODED_RUN and (
-        sum(map(len, _ENCODED.findall(text))) > MAX_ENCODED_SHARE * visible
-    ):
+    if _has_long_run(page) and sum(map(len, _ENCODED.findall(text))) > MAX_ENCODED_SHARE * visible:
         return "encoded binary data"
     if _repeated_share(page.lines) > MAX_REPEATED_SHARE:
         return "repetitive lines"
@@ -68,3 +68,11 @@ def _repeated_share(lines: list[str]) -> float:
     total = sum(map(len, lines))
     repeated = sum(len(line) * (count - 1) for line, count in Counter(lines).items() if count > 1)
     return repeated / total
+
+
+def _has_long_run(page: Page) -> bool:
+    """Whether as many characters as an encoded run has stand between two spaces: seldom so in text of words."""
+    spaces = np.flatnonzero(page.points <= 0x20)
+    return len(page.points) >= MIN_ENCODED_RUN and (
+        not len(spaces) or int(np.diff(spaces, prepend=-1, append=len(page.points)).max()) > MIN_ENCODED_RUN
+    )

@@ -28,9 +28,9 @@ _CHINESE_POLICY = re.compile(
     r"|转载请注明|轉載請註明|使用\s?cookie",
     re.IGNORECASE,
 )
-_STEMS = (
-    "javascript", *_ENGLISH_POLICY, "cookie", "隐私", "隱私", "条款", "條款", "协议", "協議", "声明", "聲明", "版权", "版權",
-    "未经", "未經", "转载", "轉載",
+_STEMS = ("javascript", "policy", "cookie", "terms of use")
+_CHINESE_STEMS = (
+    "隐私", "隱私", "条款", "條款", "协议", "協議", "声明", "聲明", "版权", "版權", "未经", "未經", "转载", "轉載",
 )  # fmt: skip
 """One of these is in all that `_notice` finds; most texts have none."""
 _MAX_POLICY_LINE = 200
@@ -49,7 +49,7 @@ def c4_lines(page: Page, settings: QualitySettings) -> tuple[str, Counter[str]]:
     removed: Counter[str] = Counter()
     kept = []
     lower = page.text.lower()
-    has_notices = any(stem in lower for stem in _STEMS)
+    has_notices = any(stem in lower for stem in (*_STEMS, *(_CHINESE_STEMS if page.is_spaceless else ())))
     for line in page.text.split(page.separator):
         stripped = line.strip()
         reason = _line_problem(stripped, page, settings) if stripped else None
