@@ -225,7 +225,19 @@ def run_block(block: Block, names: dict[str, Any]) -> None:
         (read_corpus_recipe if 'task = "corpus"' in block.text else read_recipe)(file)
 
 
-@pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
+LONG_TWINS = {
+    f"{name}.zh-CN.md" for name in ("training-a-task", "quickstart", "grading", "augmentation", "adding-a-family")
+}
+"""Pages of five seconds and more whose commands are those of the English page, which runs in the fast suite."""
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page.name in LONG_TWINS else [], id=page.name)
+        for page in RUNNABLE
+    ],
+)
 def test_the_code_of_a_page_runs(page: Path, workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "work"
     shutil.copytree(workshop, folder)

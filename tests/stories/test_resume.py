@@ -102,6 +102,7 @@ def test_a_signal_saves_and_says_how_to_go_on(
     _check_stopped(run)
 
 
+@pytest.mark.slow  # the signals are tested in process below
 def test_ctrl_c_in_the_real_command(write_recipe: Callable[..., Path], tmp_path: Path) -> None:
     recipe, run = write_recipe(training={"n_steps": 100_000, "checkpoint_steps": None}), tmp_path / "run"
     process = subprocess.Popen(

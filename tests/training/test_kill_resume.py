@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kill_resume.py"
 
 
+@pytest.mark.slow  # tests/stories/test_resume.py kills once in the fast suite
 def test_five_kills_at_random_moments_resume_bit_exactly():
     command = [sys.executable, str(SCRIPT), "--kills", "5", "--steps", "40", "--json"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}

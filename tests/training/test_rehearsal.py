@@ -40,6 +40,7 @@ def test_rehearsal_leaves_no_trace(tiny):
     assert torch.equal(model.mix.weight, weights)
 
 
+@pytest.mark.slow
 def test_time_budget_fixes_the_steps_once_and_resume_keeps_them(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_MEASURED_SECONDS", 0.05)
 

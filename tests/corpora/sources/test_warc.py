@@ -151,6 +151,7 @@ def test_what_is_no_archive(tmp_path: Path, content: bytes) -> None:
     assert (documents, len(skipped)) == ([], 1)
 
 
+@pytest.mark.slow
 def test_hostile_lengths_cost_neither_time_nor_memory(tmp_path: Path) -> None:
     (tmp_path / "x.warc").write_bytes(b"WARC/1.0\r\nContent-Length: 9999999\r\n\r\nx" * 50_000 + b"\n")
     (tmp_path / "y.warc").write_bytes(b"\nWARC/1.0\r\nContent-Length: 999999\r\n\r\nx" * 50_000 + b"\n")
