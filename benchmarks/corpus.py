@@ -1,8 +1,8 @@
 """Web archives to deduplicated text, ours and datatrove, the same steps on the same pages, alternating: documents per second.
 
-    python benchmarks/corpus.py --html FOLDER --datatrove PYTHON [--pages 2000] [--workers 2] [--repeats 3]
+    python benchmarks/corpus.py --html FOLDER... --datatrove PYTHON [--pages 2000] [--workers 2] [--repeats 3]
 
-FOLDER has pages (.html, also .gz) at any depth; PYTHON is an interpreter with datatrove[io,processing], spacy, faust-cchardet and
+Each FOLDER has pages (.html, also .gz) at any depth; PYTHON is an interpreter with datatrove[io,processing], spacy, faust-cchardet and
 python-magic. Pages are chosen by a hash of their names and written as 8 WARC files, which both read. Steps: read, main text by
 trafilatura, the rules of Gopher, C4 and FineWeb, MinHash, compressed JSON lines. Whole processes are timed. Ours does more: it
 detects encodings, repairs text, removes exact copies, splits, and writes the report.
@@ -69,14 +69,16 @@ def lines_of(paths: list[Path]) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--html", type=Path, required=True)
+    parser.add_argument("--html", type=Path, nargs="+", required=True)
     parser.add_argument("--datatrove", required=True)
     parser.add_argument("--pages", type=int, default=2_000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
-    found = [path for path in arguments.html.rglob("*") if path.name.endswith((".html", ".html.gz")) and path.is_file()]
-    found.sort(key=lambda path: hashlib.sha256(str(path.relative_to(arguments.html)).encode()).digest())
+    found = [
+        path for folder in arguments.html for path in folder.rglob("*") if path.name.endswith((".html", ".html.gz"))
+    ]
+    found.sort(key=lambda path: hashlib.sha256("/".join(path.parts[-3:]).encode()).digest())
     pages = found[: arguments.pages]
     print(machine_line(0))
     with tempfile.TemporaryDirectory() as folder:

@@ -39,7 +39,7 @@ def main() -> None:
         LocalPipelineExecutor(pipeline=steps, tasks=tasks, workers=workers, logging_dir=None).run()
 
     begin = (
-        [WarcReader(source), Trafilatura(favour_precision=False, timeout=2)]
+        [WarcReader(source), Trafilatura(favour_precision=False, timeout=30)]
         if kind == "warc"
         else [JsonlReader(source)]
     )
