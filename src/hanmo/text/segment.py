@@ -29,9 +29,13 @@ _OTHER = (
     r"|…+|—+|-{2,}|\.{2,}|～+|~+"
     r"|\S"
 )
-# Chinese with the letters and digits that touch it: 卡拉OK and T恤 are words of the dictionary. Possessive, so that the
-# don't of 我don't is not taken apart
-_CHINESE = rf"(?:[A-Za-z0-9]++(?=[{_HAN}]))?+[{_HAN}]++(?:[A-Za-z0-9]++[{_HAN}]++)*+(?:[A-Za-z0-9]++(?!['’.:\-][A-Za-z0-9]|\+\+|#))?+"
+# Chinese with the letters and digits that touch it: 卡拉OK and T恤 are words of the dictionary; the don't of 我don't is not
+# taken apart. Not possessive: Python 3.11.2 passes over what looks ahead behind a possessive group within another
+_LETTERS = r"[A-Za-z0-9]+(?![A-Za-z0-9])"
+_CHINESE = (
+    rf"(?:{_LETTERS}(?=[{_HAN}]))?[{_HAN}]+(?:[A-Za-z0-9]+[{_HAN}]+)*"
+    rf"(?:{_LETTERS}(?!['’.:\-][A-Za-z0-9])(?!\+\+)(?!#))?"
+)
 _ANY_WORD = re.compile(f"({_CHINESE})|{_OTHER}")
 _OTHER_WORD = re.compile(_OTHER)
 _HAS_HAN = re.compile(rf"[{_HAN}]")

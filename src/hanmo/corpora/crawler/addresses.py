@@ -121,8 +121,8 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if ip.scope_id or ip not in _IPV6_PUBLIC or ip in _DOCUMENTATION:
             return False
-        if ip.sixtofour is not None and not is_public(str(ip.sixtofour)):
-            return False
+        if ip.sixtofour is not None:  # what Python says of all of 2002::/16 differs between its versions
+            return is_public(str(ip.sixtofour))
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
