@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from statistics import median
 
 from hanmo.core.machine import describe_machine
 
@@ -19,4 +20,4 @@ def machine_line(seed: int, *libraries: str) -> str:
 def spread(values: list[float]) -> str:
     """`median [min..max] n=5`."""
     ordered = sorted(values)
-    return f"{ordered[len(ordered) // 2]:,.1f} [{ordered[0]:,.1f}..{ordered[-1]:,.1f}] n={len(ordered)}"
+    return f"{median(ordered):,.1f} [{ordered[0]:,.1f}..{ordered[-1]:,.1f}] n={len(ordered)}"

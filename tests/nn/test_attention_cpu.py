@@ -68,6 +68,25 @@ def test_results_and_gradients_are_those_of_the_plain_form(shape, masked: bool) 
     assert torch.equal(again, out)
 
 
+def test_bfloat16_under_autocast_is_rounded_at_the_ends_alone() -> None:
+    exact = make(2, 4, 2, 33, 40, 32)
+    rounded = [x.detach().bfloat16().requires_grad_() for x in exact]
+    wanted = attention_plain(*(x.detach().double() for x in rounded), causal=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert fits_cpu(*rounded, None, 0.0)
+        out = attention.attention(*rounded, causal=True)
+        mixed = attention.attention(rounded[0].float(), *rounded[1:], causal=True)  # as turned queries come
+    assert out.dtype == mixed.dtype == torch.bfloat16
+    assert torch.equal(out, mixed)
+    torch.testing.assert_close(out.double(), wanted, atol=1e-5, rtol=2**-8)
+    upstream = torch.randn(out.shape, generator=torch.Generator().manual_seed(2)).bfloat16()
+    twins = [x.detach().double().requires_grad_() for x in rounded]
+    right = torch.autograd.grad(attention_plain(*twins, causal=True), twins, upstream.double())
+    for found, one in zip(torch.autograd.grad(out, rounded, upstream), right, strict=True):
+        assert found.dtype == torch.bfloat16
+        torch.testing.assert_close(found.double(), one, atol=2**-8 * float(one.abs().max()), rtol=2**-8)
+
+
 def test_views_of_one_product_with_gradients_of_any_layout() -> None:
     heads = torch.randn(2, 9, 12, 16, requires_grad=True)
     q, k, v = (x.transpose(1, 2) for x in heads.split((4, 4, 4), dim=2))

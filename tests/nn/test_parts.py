@@ -91,6 +91,8 @@ def test_feedforward_forms() -> None:
     torch.testing.assert_close(
         ACTIVATIONS["gelu_tanh"](z), 0.5 * z * (1 + torch.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
     )
+    compiled = torch.compile(ACTIVATIONS["gelu_tanh"], backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(z), ACTIVATIONS["gelu_tanh"](z))
     with pytest.raises(ConfigError, match="unknown activation 'gleu'"):
         FeedForward(5, 9, activation="gleu")
 

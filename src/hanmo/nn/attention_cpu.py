@@ -11,6 +11,7 @@ from torch.utils.flop_counter import register_flop_formula
 
 __all__ = ["attention_cpu", "fits_cpu"]
 
+_TYPES = (torch.float32, torch.bfloat16)
 _ROUNDS = 16
 """What the width of a head must be a multiple of: the most lanes of a register."""
 _FEW_SCORES = 1 << 17
@@ -18,12 +19,12 @@ _FEW_SCORES = 1 << 17
 
 
 def fits_cpu(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float) -> bool:
-    """Whether `attention_cpu` computes this: float32, whole registers, a mask over keys alone."""
-    if q.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+    """Whether `attention_cpu` computes this: float32 or bfloat16, whole registers, a mask over keys alone."""
+    if q.device.type != "cpu":
         return False
     if dropout and torch.compiler.is_compiling():
         return False  # a graph cannot hold the numbers that are drawn
-    if q.dtype != torch.float32 or k.dtype != torch.float32 or v.dtype != torch.float32:
+    if any(x.dtype not in _TYPES for x in (q, k, v)):
         return False
     if not _learns(q, k, v) and q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2] < _FEW_SCORES:
         return False
@@ -52,14 +53,15 @@ def attention_cpu(
         dropout: as there. Which weights are dropped is drawn from torch's generator, but not the same ones.
 
     Returns:
-        (B, H, T, K).
+        (B, H, T, K); as autocast or, without it, the queries have it. Within, all numbers are float32.
     """
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else q.dtype
     first, second = torch.randint(1 << 32, (2,)).tolist() if dropout else (0, 0)
     scale = 1 / math.sqrt(q.shape[3]) if scale is None else scale
     seen = None if mask is None else mask[:, 0, 0].expand(q.shape[0], -1)
-    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    q, k, v = (x.transpose(1, 2).float() for x in (q, k, v))
     out, _ = _attend(q, k, v, seen, scale, causal, first, second, dropout, _learns(q, k, v))
-    return out.transpose(1, 2)
+    return out.transpose(1, 2).to(dtype)
 
 
 # Operators of torch's own kind, so that `torch.compile` takes them into its graphs without looking inside.
