@@ -4,10 +4,9 @@ import random
 
 import numpy as np
 import pytest
+from tests.corpora.texts import CHARS
 
 from hanmo.corpora.dedup.near import NearDuplicates, exact_key, jaccard, shingles, signature
-
-CHARS = "的一是了我不人在他有这个上们来到时大地为子中你说生国年着就那和要她出也得里后自以会家可下而过天去能对小多"
 
 
 def words(seed: int, n: int = 400) -> list[str]:
