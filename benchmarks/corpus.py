@@ -50,6 +50,7 @@ def write_archives(folder: Path, pages: list[Path]) -> int:
                 head = (
                     f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Record-ID: <urn:uuid:{uuid}>\r\n"
                     f"WARC-Date: 2026-01-01T00:00:00Z\r\nWARC-Target-URI: http://example.org/{identity}\r\n"
+                    "WARC-Identified-Payload-Type: text/html\r\n"  # as Common Crawl has it; datatrove skips what it cannot tell
                     f"Content-Type: application/http; msgtype=response\r\nContent-Length: {len(body)}\r\n\r\n"
                 )
                 file.write(gzip.compress(head.encode() + body + b"\r\n\r\n", 6, mtime=0))
@@ -98,8 +99,10 @@ def main() -> None:
             "hanmo": report["documents_kept"],
             "datatrove": lines_of(list((theirs / "output").rglob("*.jsonl.gz"))),
         }
+        stages = json.loads((theirs / "logs" / "filter" / "stats.json").read_text(encoding="utf-8"))
+        read = {"hanmo": report["documents_read"], "datatrove": stages[0]["stats"]["documents"]["total"]}
         for name, values in rates.items():
-            print(f"{name:10} documents/s {spread(values)}  kept {kept[name]:,}")
+            print(f"{name:10} documents/s {spread(values)}  read {read[name]:,}  kept {kept[name]:,}")
         ratios = [one / other for one, other in zip(rates["hanmo"], rates["datatrove"], strict=True)]
         print(f"ratio      {spread(ratios)}")
 

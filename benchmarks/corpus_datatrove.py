@@ -35,8 +35,10 @@ def main() -> None:
     shutil.rmtree(out, ignore_errors=True)
     work = Path(out)
 
-    def run(steps: list, tasks: int) -> None:
-        LocalPipelineExecutor(pipeline=steps, tasks=tasks, workers=workers, logging_dir=None).run()
+    def run(stage: str, steps: list, tasks: int) -> None:
+        # a folder of logs for each stage: datatrove also keeps there which tasks are done
+        logs = str(work / "logs" / stage)
+        LocalPipelineExecutor(pipeline=steps, tasks=tasks, workers=workers, logging_dir=logs).run()
 
     begin = (
         [WarcReader(source), Trafilatura(favour_precision=False, timeout=30)]
@@ -47,12 +49,12 @@ def main() -> None:
         GopherRepetitionFilter(), GopherQualityFilter(), C4QualityFilter(filter_no_terminal_punct=False), FineWebQualityFilter(),
     ]  # fmt: skip
     tasks = len(list(Path(source).iterdir()))
-    run([*begin, *filters, JsonlWriter(str(work / "filtered"))], tasks)
-    run([JsonlReader(str(work / "filtered")), MinhashDedupSignature(str(work / "signatures"))], tasks)
-    run([MinhashDedupBuckets(str(work / "signatures"), str(work / "buckets"))], 14)
-    run([MinhashDedupCluster(str(work / "buckets"), str(work / "remove"))], 1)
+    run("filter", [*begin, *filters, JsonlWriter(str(work / "filtered"))], tasks)
+    run("sign", [JsonlReader(str(work / "filtered")), MinhashDedupSignature(str(work / "signatures"))], tasks)
+    run("bands", [MinhashDedupBuckets(str(work / "signatures"), str(work / "buckets"))], 14)
+    run("clusters", [MinhashDedupCluster(str(work / "buckets"), str(work / "remove"))], 1)
     filtered = [JsonlReader(str(work / "filtered")), MinhashDedupFilter(str(work / "remove"))]
-    run([*filtered, JsonlWriter(str(work / "output"))], tasks)
+    run("write", [*filtered, JsonlWriter(str(work / "output"))], tasks)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hanmo.corpora import build
+from hanmo.corpora import plan
 
 ENGLISH = "The old teacher wrote a long letter before sunrise, and sold the empty notebook.\n"
 CHINESE = "老先生清早写完了一封长信，小徒弟把空白的本子卖掉了，书店掌柜念了一遍。\n"
@@ -88,14 +88,14 @@ def test_a_file_that_vanishes_is_counted(
 ) -> None:
     for name in ("stays", "stays too", "goes"):
         (texts / f"{name}.txt").write_text(distinct(f"{name}: {ENGLISH}"), encoding="utf-8")
-    plain = build.list_files
+    plain = plan.list_files
 
     def listed(*arguments: Any, **options: Any) -> Any:
         found = plain(*arguments, **options)
         (texts / "goes.txt").unlink()
         return found
 
-    monkeypatch.setattr(build, "list_files", listed)
+    monkeypatch.setattr(plan, "list_files", listed)
     done = train(texts)
     assert done.code == 0, done.err
     assert report(tmp_path / "run")["files_skipped"] == {"vanished while reading": 1}

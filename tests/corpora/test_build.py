@@ -8,41 +8,19 @@ import random
 from pathlib import Path
 
 import pytest
+from tests.corpora.texts import CHARS, WORDS
 
 from hanmo.core.errors import DataError, StorageError, storage_error
 from hanmo.core.files import sha256_file
 from hanmo.corpora import build as build_module
+from hanmo.corpora import plan as plan_module
 from hanmo.corpora.build import build_corpus
 from hanmo.corpora.dedup.near import exact_key, jaccard, shingles
 from hanmo.corpora.documents import read_documents
 from hanmo.corpora.pack import PackTask
 from hanmo.corpora.report import CorpusReport
-from hanmo.corpora.settings import CorpusSettings
+from hanmo.corpora.settings import CorpusSettings, Source
 
-CHARS = "的一是了我不人在他有这个上们来到时大地为子中你说生国年着就那和要她出也得里后自以会家可下而过天去能对小多"
-WORDS = [
-    "the",
-    "of",
-    "and",
-    "to",
-    "in",
-    "a",
-    "is",
-    "that",
-    "for",
-    "it",
-    "was",
-    "with",
-    "river",
-    "house",
-    "garden",
-    "morning",
-    "letter",
-    "window",
-    "bread",
-    "market",
-    "winter",
-]
 SETTINGS = CorpusSettings(min_chars=1000)
 
 
@@ -198,6 +176,26 @@ def test_a_full_disk_leaves_the_old_files_and_the_next_build_goes_on(
     assert not (out / ".work").exists()
 
 
+def test_a_build_that_cannot_begin_leaves_what_an_earlier_one_finished(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+
+    def full(task: PackTask) -> int:
+        raise storage_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), out)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build_module, "pack", full)
+        with pytest.raises(StorageError):
+            build_corpus(folder, out, SETTINGS)
+    finished = sorted((out / ".work" / "extract").rglob("*"))
+    with pytest.raises(DataError, match="No such file"):
+        build_corpus(tmp_path / "foldr", out, SETTINGS)
+    with pytest.raises(DataError, match="has no file to read"):
+        build_corpus([Source(path=str(folder)), Source(path=str(folder), only=("*.pdf",))], out, SETTINGS)
+    assert sorted((out / ".work" / "extract").rglob("*")) == finished != []
+
+
 def _unchanged(result: object, stamps: dict[Path, int]) -> object:
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
     return result
@@ -206,14 +204,14 @@ def _unchanged(result: object, stamps: dict[Path, int]) -> object:
 def test_a_file_that_vanishes_between_listing_and_reading(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listed = build_module.list_files
+    listed = plan_module.list_files
 
     def list_then_delete(*args: object, **kwargs: object) -> object:
         found = listed(*args, **kwargs)
         (folder / "zh3.txt").unlink()
         return found
 
-    monkeypatch.setattr(build_module, "list_files", list_then_delete)
+    monkeypatch.setattr(plan_module, "list_files", list_then_delete)
     report = build_corpus(folder, tmp_path / "out", SETTINGS)
     assert report.files_skipped["vanished while reading"] == 1
     assert report.files_found == report.files_read + sum(report.files_skipped.values())

@@ -7,10 +7,12 @@ import random
 from pathlib import Path
 
 import pytest
+from tests.corpora.texts import CHARS, WORDS
 
 from hanmo.core.errors import ConfigError
 from hanmo.core.settings import check_settings
 from hanmo.corpora import build as build_module
+from hanmo.corpora import plan as plan_module
 from hanmo.corpora.build import build_corpus
 from hanmo.corpora.dedup.paragraphs import paragraph_keys
 from hanmo.corpora.dedup.substrings import repeated_spans
@@ -20,24 +22,6 @@ from hanmo.corpora.parts import Part, plan_parts
 from hanmo.corpora.report import CorpusReport
 from hanmo.corpora.settings import CorpusSettings, Source
 
-CHARS = "的一是了我不人在他有这个上们来到时大地为子中你说生国年着就那和要她出也得里后自以会家可下而过天去能对小多"
-WORDS = [
-    "river",
-    "house",
-    "garden",
-    "morning",
-    "letter",
-    "window",
-    "bread",
-    "market",
-    "winter",
-    "teacher",
-    "paper",
-    "evening",
-    "bridge",
-    "story",
-    "summer",
-]
 NOTICE_ZH = (
     "本站所有内容均由网友上传，仅供个人学习交流使用，版权归原作者所有，未经许可任何人不得以任何形式转载或用于商业目的。"
 )
@@ -155,7 +139,7 @@ def test_the_same_with_many_parts_and_workers(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(build_module, "plan_parts", small_parts)
+    monkeypatch.setattr(plan_module, "plan_parts", small_parts)
     report = build_corpus(source, tmp_path / "out", settings(evaluation), n_workers=2)
     left = {"seconds", "train", "heldout"}  # other places of gzip members
     assert report.model_dump(exclude=left) == built[1].model_dump(exclude=left)
@@ -169,6 +153,26 @@ def test_evaluation_texts_are_cut_out_where_that_is_asked(source: Path, evaluati
     assert list(found) == ["quiz.txt/1"]
     assert QUESTION not in found["quiz.txt/1"].text
     assert found["quiz.txt/1"].text.startswith(body("zh", 300)[:40])
+
+
+def test_an_evaluation_file_that_changed_since_a_stop_is_read_again(
+    source: Path, evaluation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changing = tmp_path / "exam.json"
+    changing.write_text(
+        json.dumps({"question": "这一套题里问的是别的事情，在哪一篇文章里也找不到，因为没有人写过它们。"})
+    )
+
+    def stop(task: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build_module, "pack", stop)
+        with pytest.raises(KeyboardInterrupt):
+            build_corpus(source, tmp_path / "out", settings(changing), n_workers=1)
+    changing.write_bytes(evaluation.read_bytes())
+    report = build_corpus(source, tmp_path / "out", settings(changing), n_workers=1)
+    assert report.evaluation_texts == {"exam.json": 1}
 
 
 def test_evaluation_texts_that_do_not_exist() -> None:

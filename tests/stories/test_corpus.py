@@ -107,6 +107,17 @@ def test_the_same_bytes_with_any_number_of_workers(sources: Path, tmp_path: Path
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "three" / name).read_bytes()
 
 
+@pytest.mark.slow
+def test_the_same_bytes_with_four_and_eight_workers(sources: Path, tmp_path: Path) -> None:
+    one, *others = (
+        build(sources / "recipe.toml", out=tmp_path / str(n), n_workers=n).report.model_dump(exclude={"seconds"})
+        for n in (1, 4, 8)
+    )
+    assert all(other == one for other in others)
+    for name in ("train.jsonl.gz", "heldout.jsonl.gz"):
+        assert len({(tmp_path / str(n) / name).read_bytes() for n in (1, 4, 8)}) == 1
+
+
 def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(sources: Path, tmp_path: Path) -> None:
     whole = build(sources / "recipe.toml", out=tmp_path / "whole").report
     command = [sys.executable, "-m", "hanmo", "corpus", "build", str(sources / "recipe.toml"), "--out"]

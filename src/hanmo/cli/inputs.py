@@ -1,13 +1,19 @@
-"""Text that a verb takes as an argument, a file, or standard input."""
+"""What verbs take: flags, and text as an argument, a file, or standard input."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from hanmo.core.errors import ConfigError, DataError
 
-__all__ = ["read_text_argument"]
+__all__ = ["Flag", "read_text_argument"]
+
+Flag = Annotated[bool, Parameter(negative=())]
+"""An option that is there or not: --json, and no --no-json."""
 
 
 def read_text_argument(text: str | None, file: Path | None) -> str:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json as json_library
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from hanmo.cli.inputs import Flag, read_text_argument
+from hanmo.cli.outputs import print_json
+
 __all__ = ["language", "numbers", "repair", "script", "sentences", "width"]
 
-_Flag = Annotated[bool, Parameter(negative=())]
 _Kinds = Annotated[
     tuple[Literal["letters", "digits", "punctuation", "space"], ...],
     Parameter(consume_multiple=True, negative=()),
 ]
 
 
-def sentences(text: str | None = None, *, file: Path | None = None, wrapped: _Flag = False, json: _Flag = False) -> int:
+def sentences(text: str | None = None, *, file: Path | None = None, wrapped: Flag = False, json: Flag = False) -> int:
     """Cut a text into sentences, one on each line.
 
     Parameters
@@ -31,14 +32,13 @@ def sentences(text: str | None = None, *, file: Path | None = None, wrapped: _Fl
     json:
         Print JSON: each sentence with its place in the text.
     """
-    from hanmo.cli.inputs import read_text_argument
     from hanmo.text.sentences import sentence_spans
 
     content = read_text_argument(text, file)
     spans = sentence_spans(content, wrapped=wrapped)
     if json:
         found = [{"text": content[start:end], "start": start, "end": end} for start, end in spans]
-        return _print_json({"sentences": found})
+        return print_json({"sentences": found})
     for start, end in spans:
         print(" ".join(content[start:end].split("\n")))
     return 0
@@ -50,7 +50,7 @@ def width(
     file: Path | None = None,
     to: Literal["half", "full"] = "half",
     kinds: _Kinds = ("letters", "digits"),
-    json: _Flag = False,
+    json: Flag = False,
 ) -> int:
     """Make full-width characters half-width, or the other way.
 
@@ -67,15 +67,14 @@ def width(
     json:
         Print JSON.
     """
-    from hanmo.cli.inputs import read_text_argument
     from hanmo.text.width import to_full_width, to_half_width
 
     convert = to_half_width if to == "half" else to_full_width
     result = convert(read_text_argument(text, file), kinds)
-    return _print_json({"text": result}) if json else _print_text(result)
+    return print_json({"text": result}) if json else _print_text(result)
 
 
-def numbers(text: str | None = None, *, file: Path | None = None, json: _Flag = False) -> int:
+def numbers(text: str | None = None, *, file: Path | None = None, json: Flag = False) -> int:
     """Find the numbers of a text, or write a number in Chinese and English.
 
     A text that is a number in Arabic digits is written in words; in any other, numbers in digits and words are found.
@@ -91,7 +90,6 @@ def numbers(text: str | None = None, *, file: Path | None = None, json: _Flag = 
     """
     from decimal import Decimal, InvalidOperation
 
-    from hanmo.cli.inputs import read_text_argument
     from hanmo.text.find_numbers import find_numbers
 
     content = read_text_argument(text, file)
@@ -104,7 +102,7 @@ def numbers(text: str | None = None, *, file: Path | None = None, json: _Flag = 
     found = find_numbers(content)
     if json:
         rows = [{"text": item.text, "start": item.start, "end": item.end, "value": str(item.value)} for item in found]
-        return _print_json({"numbers": rows})
+        return print_json({"numbers": rows})
     for item in found:
         print(f"{item.value}  {item.text}")
     return 0
@@ -121,13 +119,13 @@ def _print_numerals(number: Any, json: bool) -> int:
         "english": to_english_number(number),
     }
     if json:
-        return _print_json(written)
+        return print_json(written)
     for name, words in written.items():
         print(f"{name:8} {words}")
     return 0
 
 
-def repair(text: str | None = None, *, file: Path | None = None, json: _Flag = False) -> int:
+def repair(text: str | None = None, *, file: Path | None = None, json: Flag = False) -> int:
     """Repair mojibake, control characters, line ends and composed characters.
 
     Parameters
@@ -139,17 +137,16 @@ def repair(text: str | None = None, *, file: Path | None = None, json: _Flag = F
     json:
         Print JSON, with counts.
     """
-    from hanmo.cli.inputs import read_text_argument
     from hanmo.text.repair import repair as repair_text
 
     result = repair_text(read_text_argument(text, file))
     if json:
         counts = {"mojibake_lines": result.n_mojibake, "control_characters": result.n_control}
-        return _print_json({"text": result.text, **counts})
+        return print_json({"text": result.text, **counts})
     return _print_text(result.text)
 
 
-def language(text: str | None = None, *, file: Path | None = None, json: _Flag = False) -> int:
+def language(text: str | None = None, *, file: Path | None = None, json: Flag = False) -> int:
     """Name the language of a text, and how sure that is: en, fr, zh-Hans …; und where there is too little to tell.
 
     Parameters
@@ -161,12 +158,11 @@ def language(text: str | None = None, *, file: Path | None = None, json: _Flag =
     json:
         Print JSON.
     """
-    from hanmo.cli.inputs import read_text_argument
     from hanmo.text.language import identify_language
 
     name, probability = identify_language(read_text_argument(text, file))
     value = {"language": name, "probability": round(probability, 4)}
-    return _print_json(value) if json else _print_text(f"{name} {probability:.2f}")
+    return print_json(value) if json else _print_text(f"{name} {probability:.2f}")
 
 
 def script(
@@ -174,9 +170,9 @@ def script(
     *,
     to: Literal["simplified", "traditional", "taiwan", "hongkong"] = "simplified",
     from_: Annotated[Literal["taiwan", "hongkong"] | None, Parameter(name="--from")] = None,
-    words: _Flag = False,
+    words: Flag = False,
     file: Path | None = None,
-    json: _Flag = False,
+    json: Flag = False,
 ) -> int:
     """Turn Chinese text into simplified or traditional characters.
 
@@ -195,19 +191,13 @@ def script(
     json:
         Print JSON: the text, and the script that it was in.
     """
-    from hanmo.cli.inputs import read_text_argument
     from hanmo.text.chinese_script import convert_script, guess_script
 
     content = read_text_argument(text, file)
     converted = convert_script(content, to, origin=from_, words=words)
-    return _print_json({"text": converted, "was": guess_script(content)}) if json else _print_text(converted)
+    return print_json({"text": converted, "was": guess_script(content)}) if json else _print_text(converted)
 
 
 def _print_text(text: str) -> int:
     print(text, end="" if text.endswith("\n") else "\n")
-    return 0
-
-
-def _print_json(value: dict[str, Any]) -> int:
-    print(json_library.dumps(value, ensure_ascii=False))
     return 0

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json as json_library
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from cyclopts import Parameter
+from hanmo.cli.inputs import Flag, read_text_argument
+from hanmo.cli.outputs import print_json
 
 if TYPE_CHECKING:
     from hanmo.text.user_dictionary import UserDictionary
 
 __all__ = ["lemma", "pinyin", "segment", "stem", "stopwords", "tag"]
-
-_Flag = Annotated[bool, Parameter(negative=())]
 
 
 def segment(
@@ -24,7 +22,7 @@ def segment(
     file: Path | None = None,
     words: Path | None = None,
     train: Path | None = None,
-    json: _Flag = False,
+    json: Flag = False,
 ) -> int:
     """Cut a text into words, with a space between them; lines stay lines.
 
@@ -50,19 +48,19 @@ def segment(
     if train is not None:
         from hanmo.text.dag_segmenter import DagSegmenter
 
-        lines = (line.split() for line in _read(None, train).splitlines())
+        lines = (line.split() for line in read_text_argument(None, train).splitlines())
         cut = DagSegmenter.train(line for line in lines if line).segment
     else:
         cut = partial(segment_text, dictionary=_dictionary(words))
-    segmented = [cut(line) for line in _read(text, file).splitlines()]
+    segmented = [cut(line) for line in read_text_argument(text, file).splitlines()]
     if json:
-        return _print_json({"lines": segmented})
+        return print_json({"lines": segmented})
     for line in segmented:
         print(" ".join(line))
     return 0
 
 
-def stopwords(text: str | None = None, *, file: Path | None = None, json: _Flag = False) -> int:
+def stopwords(text: str | None = None, *, file: Path | None = None, json: Flag = False) -> int:
     """The words of a text without stop words and marks, Chinese and English.
 
     Parameters
@@ -77,16 +75,16 @@ def stopwords(text: str | None = None, *, file: Path | None = None, json: _Flag 
     from hanmo.text.segment import segment as cut
     from hanmo.text.stop_words import remove_stop_words
 
-    found = cut(_read(text, file))
+    found = cut(read_text_argument(text, file))
     kept = remove_stop_words(found)
     if json:
         left = set(kept)
-        return _print_json({"kept": kept, "removed": [word for word in found if word not in left]})
+        return print_json({"kept": kept, "removed": [word for word in found if word not in left]})
     print(" ".join(kept))
     return 0
 
 
-def stem(text: str | None = None, *, file: Path | None = None, json: _Flag = False) -> int:
+def stem(text: str | None = None, *, file: Path | None = None, json: Flag = False) -> int:
     """The stems of English words (Snowball); Chinese words stay.
 
     Parameters
@@ -100,10 +98,10 @@ def stem(text: str | None = None, *, file: Path | None = None, json: _Flag = Fal
     """
     from hanmo.text.stems import stem as stem_of
 
-    return _each("stem", stem_of, _read(text, file), json)
+    return _each("stem", stem_of, read_text_argument(text, file), json)
 
 
-def lemma(text: str | None = None, *, file: Path | None = None, json: _Flag = False) -> int:
+def lemma(text: str | None = None, *, file: Path | None = None, json: Flag = False) -> int:
     """The dictionary forms of English words; Chinese words stay.
 
     Parameters
@@ -117,7 +115,7 @@ def lemma(text: str | None = None, *, file: Path | None = None, json: _Flag = Fa
     """
     from hanmo.text.lemmas import lemma as lemma_of
 
-    return _each("lemma", lemma_of, _read(text, file), json)
+    return _each("lemma", lemma_of, read_text_argument(text, file), json)
 
 
 def tag(
@@ -126,7 +124,7 @@ def tag(
     file: Path | None = None,
     model: str | None = None,
     words: Path | None = None,
-    json: _Flag = False,
+    json: Flag = False,
 ) -> int:
     """Part-of-speech tags: Chinese by jieba's dictionary, English and all else by a model of yours.
 
@@ -145,7 +143,7 @@ def tag(
     """
     from hanmo.core.errors import ConfigError
 
-    content = _read(text, file)
+    content = read_text_argument(text, file)
     if model is not None:
         if words is not None:
             raise ConfigError(
@@ -166,7 +164,7 @@ def tag(
             )
         tagged = tag_chinese(content, _dictionary(words))
     if json:
-        return _print_json({"words": [{"word": word, "tag": label} for word, label in tagged]})
+        return print_json({"words": [{"word": word, "tag": label} for word, label in tagged]})
     print(" ".join(f"{word}/{label}" for word, label in tagged))
     return 0
 
@@ -177,7 +175,7 @@ def pinyin(
     file: Path | None = None,
     style: Literal["marks", "numbers", "plain"] = "marks",
     words: Path | None = None,
-    json: _Flag = False,
+    json: Flag = False,
 ) -> int:
     """How a Chinese text is read, word by word.
 
@@ -197,19 +195,13 @@ def pinyin(
     from hanmo.text.pinyin import pinyin as readings_of
 
     dictionary = _dictionary(words)
-    lines = [readings_of(line, style, dictionary) for line in _read(text, file).splitlines()]
+    lines = [readings_of(line, style, dictionary) for line in read_text_argument(text, file).splitlines()]
     if json:
         rows = [{"word": item.word, "syllables": list(item.syllables)} for line in lines for item in line]
-        return _print_json({"words": rows})
+        return print_json({"words": rows})
     for line in lines:
         print(" ".join(reading.text for reading in line))
     return 0
-
-
-def _read(text: str | None, file: Path | None) -> str:
-    from hanmo.cli.inputs import read_text_argument
-
-    return read_text_argument(text, file)
 
 
 def _dictionary(words: Path | None) -> UserDictionary | None:
@@ -225,11 +217,6 @@ def _each(name: str, change: Callable[[str], str], text: str, json: bool) -> int
 
     words = cut(text)
     if json:
-        return _print_json({"words": [{"word": word, name: change(word)} for word in words]})
+        return print_json({"words": [{"word": word, name: change(word)} for word in words]})
     print(" ".join(map(change, words)))
-    return 0
-
-
-def _print_json(value: dict[str, Any]) -> int:
-    print(json_library.dumps(value, ensure_ascii=False))
     return 0

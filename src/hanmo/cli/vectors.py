@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from hanmo.cli.inputs import Flag
+
 if TYPE_CHECKING:
     from hanmo.vectors.neighbours import Neighbour
     from hanmo.vectors.word_vectors import WordVectors
 
 __all__ = ["analogy", "convert", "evaluate", "map_", "odd", "similar"]
 
-_Flag = Annotated[bool, Parameter(negative=())]
 
-
-def similar(vectors: Path, /, *words: str, n: int = 10, within: int | None = None, json: _Flag = False) -> int:
+def similar(vectors: Path, /, *words: str, n: int = 10, within: int | None = None, json: Flag = False) -> int:
     """The words nearest to a word; of two words also their cosine.
 
     Parameters
@@ -65,7 +65,7 @@ def analogy(
     n: int = 10,
     method: Literal["add", "mul"] = "add",
     within: int | None = None,
-    json: _Flag = False,
+    json: Flag = False,
 ) -> int:
     """What is to C as B is to A: 男 国王 女 → 王后.
 
@@ -98,7 +98,7 @@ def analogy(
     return 0
 
 
-def odd(vectors: Path, /, *words: str, json: _Flag = False) -> int:
+def odd(vectors: Path, /, *words: str, json: Flag = False) -> int:
     """Which word does not belong: the one with the lowest cosine with the mean of all.
 
     Parameters
@@ -126,7 +126,7 @@ def evaluate(
     *tests: Path,
     method: Literal["add", "mul"] = "add",
     within: int | None = None,
-    json: _Flag = False,
+    json: Flag = False,
 ) -> int:
     """Word similarity (Spearman's ρ) and analogy sets, with how much of each is known.
 
@@ -175,7 +175,7 @@ def map_(
     title: str = "",
     lang: Literal["en", "zh"] = "en",
     seed: int = 0,
-    json: _Flag = False,
+    json: Flag = False,
 ) -> int:
     """Draw words on a plane, as an .svg or .html file.
 
@@ -222,8 +222,8 @@ def convert(
     from_: Annotated[str | None, Parameter(name="--from")] = None,
     to: str | None = None,
     limit: int | None = None,
-    skip_bad: _Flag = False,
-    json: _Flag = False,
+    skip_bad: Flag = False,
+    json: Flag = False,
 ) -> int:
     """Rewrite word vectors in another form.
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from hanmo.cli.inputs import Flag
+
 __all__ = ["train"]
 
 _INTERRUPTED = 130
-
-_Flag = Annotated[bool, Parameter(negative=())]
 
 
 def train(
@@ -27,20 +27,20 @@ def train(
     min_count: int | None = None,
     max_words: int | None = None,
     negative: int | None = None,
-    hierarchical: _Flag = False,
-    subwords: _Flag = False,
+    hierarchical: Flag = False,
+    subwords: Flag = False,
     phrases: int = 0,
     phrase_threshold: float = 100.0,
     segment: Literal["auto", "yes", "no"] = "auto",
-    lowercase: _Flag = False,
+    lowercase: Flag = False,
     threads: int | None = None,
     seed: int | None = None,
-    deterministic: _Flag = False,
+    deterministic: Flag = False,
     set_: Annotated[tuple[str, ...], Parameter(name="--set", negative=())] = (),
     start: Path | None = None,
-    resume: _Flag = False,
-    overwrite: _Flag = False,
-    json: _Flag = False,
+    resume: Flag = False,
+    overwrite: Flag = False,
+    json: Flag = False,
 ) -> int:
     """Train word vectors on text: word2vec or GloVe.
 

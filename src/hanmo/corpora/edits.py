@@ -255,4 +255,4 @@ class _Edit:
         self._dropped[reason] += 1
         self._dropped_characters[reason] += len(document.text)
         self._listed.append((place, document.id, f"{reason} ({note})" if note else reason))
-        self._examples.offer(reason, rank_of(exact_key(document.id)), lambda: document, note)
+        self._examples.offer(reason, rank_of(exact_key(document.id)), lambda: document, note_of=lambda: note)

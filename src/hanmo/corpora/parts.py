@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hanmo.corpora.sources.files import SourceFile
 
-__all__ = ["Part", "file_size", "plan_parts"]
+__all__ = ["Part", "plan_parts"]
 
 _MIN_BYTES, _MAX_BYTES = 2**20, 64 * 2**20
 """Bounds of a part's size."""
@@ -35,7 +35,7 @@ class Part:
     """Whether it stands for the help topics of Python, which are no file."""
 
 
-def file_size(file: SourceFile) -> int:
+def _file_size(file: SourceFile) -> int:
     """Size of a file, in bytes; 0 where it cannot be told (reading it will say why)."""
     try:
         return file.path.stat().st_size
@@ -52,7 +52,7 @@ def plan_parts(source: int, files: Iterable[SourceFile], *, first: int, topics: 
         first: number of its first part.
         topics: add a part for the help topics of Python.
     """
-    sized = [(file, file_size(file)) for file in files]
+    sized = [(file, _file_size(file)) for file in files]
     wanted = min(max(sum(size for _, size in sized) // _N_PARTS, _MIN_BYTES), _MAX_BYTES)
     parts: list[Part] = []
     held: list[SourceFile] = []

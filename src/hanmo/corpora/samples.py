@@ -21,20 +21,22 @@ class Samples:
         self._n = n
         self._held: dict[str, list[tuple[int, str, dict[str, Any]]]] = {}
 
-    def offer(self, name: str, rank: int, document_of: Callable[[], Document], note: str = "") -> None:
+    def offer(
+        self, name: str, rank: int, document_of: Callable[[], Document], *, note_of: Callable[[], str] = str
+    ) -> None:
         """Take a document in if its rank is small enough.
 
         Args:
             name: under which.
             rank: a hash of it.
             document_of: gives it; not asked where it is not wanted.
-            note: what to show beside it.
+            note_of: gives what to show beside it, nothing if not given; not asked where the document is not wanted.
         """
         held = self._held.setdefault(name, [])
         if len(held) < self._n or -rank > held[0][0]:
             document = document_of()
             shown = {"id": document.id, "text": document.text[:MAX_SHOWN_CHARS], "characters": len(document.text)}
-            self._push(name, rank, {**shown, "note": note})
+            self._push(name, rank, {**shown, "note": note_of()})
 
     def merge(self, stored: dict[str, list[dict[str, Any]]]) -> None:
         """Take in what `to_json` gave for another part."""

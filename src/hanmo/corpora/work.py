@@ -14,6 +14,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ from hanmo.corpora.documents import Document
 __all__ = ["Texts", "is_done", "load_arrays", "open_work", "save_arrays", "task_folder"]
 
 
-_HELD_PARTS = 16
-"""Parts whose signatures are held at a time."""
+_HELD_SIGNATURES, _HELD_STARTS = 16, 64
+"""Parts whose signatures, and places of documents, are held at a time; those used longest ago go."""
 
 
 def open_work(folder: Path, plan: Any) -> bool:
@@ -94,15 +95,13 @@ class Texts:
 
     def __init__(self, work: Path, bases: Sequence[int], stage: str = "extract"):
         self._work, self._bases, self._stage = work, bases, stage
-        self._starts: dict[int, np.ndarray] = {}
-        self._signatures: dict[int, tuple[np.ndarray, ...]] = {}
+        self._starts = lru_cache(_HELD_STARTS)(self._load_starts)
+        self._signatures = lru_cache(_HELD_SIGNATURES)(self._load_signatures)
 
     def __getitem__(self, number: int) -> Document:
         part, place = self._place(number)
         folder = task_folder(self._work, self._stage, part)
-        if part not in self._starts:
-            (self._starts[part],) = load_arrays(folder / "arrays.safetensors", "starts")
-        start, end = self._starts[part][place : place + 2].tolist()
+        start, end = self._starts(part)[place : place + 2].tolist()
         with open(folder / "documents.jsonl", "rb") as file:
             file.seek(start)
             line = file.read(end - start)
@@ -113,13 +112,15 @@ class Texts:
     def signature(self, number: int) -> np.ndarray:
         """MinHash signature of a document that has one, (64,), uint32."""
         part, place = self._place(number)
-        if part not in self._signatures:
-            path = task_folder(self._work, self._stage, part) / "arrays.safetensors"
-            self._signatures[part] = load_arrays(path, "signed", "signatures")
-            if len(self._signatures) > _HELD_PARTS:
-                self._signatures.pop(next(iter(self._signatures)))
-        signed, signatures = self._signatures[part]
+        signed, signatures = self._signatures(part)
         return signatures[np.searchsorted(signed, place)]
+
+    def _load_starts(self, part: int) -> np.ndarray:
+        return load_arrays(task_folder(self._work, self._stage, part) / "arrays.safetensors", "starts")[0]
+
+    def _load_signatures(self, part: int) -> tuple[np.ndarray, ...]:
+        path = task_folder(self._work, self._stage, part) / "arrays.safetensors"
+        return load_arrays(path, "signed", "signatures")
 
     def _place(self, number: int) -> tuple[int, int]:
         part = bisect.bisect_right(self._bases, number) - 1

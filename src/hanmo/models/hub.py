@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from hanmo.core.errors import ModelError
+from hanmo.core.hub import hub_errors
 from hanmo.core.progress import is_quiet
 
 __all__ = ["find_model", "parse_name"]
@@ -72,7 +73,6 @@ def parse_name(path: str | Path) -> tuple[str, str | None] | None:
 
 def _fetch(repository: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
     import huggingface_hub
-    from huggingface_hub import errors
     from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     name = repository if revision is None else f"{repository}@{revision}"
@@ -80,33 +80,10 @@ def _fetch(repository: str, revision: str | None, patterns: tuple[str, ...]) -> 
     if mute:
         disable_progress_bars()
     try:
-        folder = huggingface_hub.snapshot_download(
-            repository, revision=revision, allow_patterns=list(patterns), ignore_patterns=list(_ELSEWHERE)
-        )
-    except errors.GatedRepoError as error:
-        raise ModelError(
-            "access to this repository must be asked for", where=name,
-            remedy=f"Ask for it at https://huggingface.co/{repository}, then set HF_TOKEN or run `hf auth login`.",
-        ) from error  # fmt: skip
-    except errors.RepositoryNotFoundError as error:
-        raise ModelError(
-            "there is no such folder, and no such repository on the hub (or it is private)", where=name,
-            remedy="Check the spelling; for a private repository set HF_TOKEN or run `hf auth login`.",
-        ) from error  # fmt: skip
-    except errors.RevisionNotFoundError as error:
-        raise ModelError("this repository has no such revision", where=name) from error
-    except errors.EntryNotFoundError as error:
-        offline = huggingface_hub.constants.HF_HUB_OFFLINE
-        raise ModelError(
-            "there is no such folder, the repository is not in the local cache, and "
-            + ("HF_HUB_OFFLINE forbids fetching it" if offline else "the hub cannot be reached"),
-            where=name,
-            remedy=f"Where there is a network, run `HF_HUB_OFFLINE=0 hf download {repository}` and copy the cache "
-            f"({huggingface_hub.constants.HF_HUB_CACHE}) or the folder that it prints; then give that folder.",
-        ) from error
-    except (OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ModelError(f"the repository could not be fetched ({reason})", where=name, remedy="Try again.") from error
+        with hub_errors(ModelError, repository, where=name, is_path=True):
+            folder = huggingface_hub.snapshot_download(
+                repository, revision=revision, allow_patterns=list(patterns), ignore_patterns=list(_ELSEWHERE)
+            )
     finally:
         if mute:
             enable_progress_bars()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
 import tokenizers as hf
 from hanmo.core.errors import ConfigError
+from hanmo.tokenizers.making import make_tokenizer
 from hanmo.tokenizers.sampling import sample_slices
 from hanmo.tokenizers.tokenizer import Tokenizer
 
@@ -100,16 +100,7 @@ def train_bpe(
     )
     coder.train_from_iterator((sample[i : i + 64] for i in range(0, len(sample), 64)), trainer)
     end = special_tokens[0]
-    config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": end,
-        "eos_token": end,
-        "pad_token": end,
-        "unk_token": end,
-        "add_prefix_space": False,
-        "clean_up_tokenization_spaces": False,
-        "model_max_length": model_max_length if model_max_length is not None else int(1e30),
-    }
-    # Through Python's JSON: one form whatever the library's own pretty-printer does next year.
-    definition = json.dumps(json.loads(coder.to_str()), ensure_ascii=False, indent=1) + "\n"
-    return Tokenizer(definition, config)
+    return make_tokenizer(
+        coder, model_max_length=model_max_length,
+        bos_token=end, eos_token=end, pad_token=end, unk_token=end, add_prefix_space=False,
+    )  # fmt: skip

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 
 import tokenizers as hf
 from hanmo.core.errors import ConfigError, DataError
+from hanmo.tokenizers.making import make_tokenizer
 from hanmo.tokenizers.tokenizer import Tokenizer
 from tokenizers import decoders, models, pre_tokenizers
 
@@ -56,13 +56,7 @@ def train_characters(
     coder.pre_tokenizer = pre_tokenizers.Split(hf.Regex(r"[\s\S]"), "isolated")
     coder.decoder = decoders.Fuse()
     coder.add_special_tokens(list(_SPECIAL))
-    config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": "<s>",
-        "eos_token": "</s>",
-        "unk_token": "<unk>",
-        "pad_token": "<pad>",
-        "clean_up_tokenization_spaces": False,
-        "model_max_length": model_max_length if model_max_length is not None else int(1e30),
-    }
-    return Tokenizer(json.dumps(json.loads(coder.to_str()), ensure_ascii=False, indent=1) + "\n", config)
+    return make_tokenizer(
+        coder, model_max_length=model_max_length,
+        bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>",
+    )  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import tokenizers as hf
 from hanmo.core.errors import ConfigError
 from hanmo.tokenizers.bpe import PRETOKEN_PATTERN
+from hanmo.tokenizers.making import make_tokenizer
 from hanmo.tokenizers.sampling import common_characters, sample_slices, without_others
 from hanmo.tokenizers.tokenizer import Tokenizer
 from tokenizers import decoders, models, pre_tokenizers, trainers
@@ -80,16 +81,10 @@ def train_unigram(
     model.pre_tokenizer = cutter
     model.decoder = decoders.Sequence([decoders.Replace(_SPACE, " "), decoders.ByteFallback(), decoders.Fuse()])
     model.add_special_tokens(list(_SPECIAL))
-    config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": "<s>",
-        "eos_token": "</s>",
-        "unk_token": "<unk>",
-        "pad_token": "<pad>",
-        "clean_up_tokenization_spaces": False,
-        "model_max_length": model_max_length if model_max_length is not None else int(1e30),
-    }
-    return Tokenizer(json.dumps(json.loads(model.to_str()), ensure_ascii=False, indent=1) + "\n", config)
+    return make_tokenizer(
+        model, model_max_length=model_max_length,
+        bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>",
+    )  # fmt: skip
 
 
 def _steady(learnt: list[tuple[str, float]]) -> list[tuple[str, float]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 import tokenizers as hf
 from hanmo.core.errors import ConfigError
+from hanmo.tokenizers.making import make_tokenizer
 from hanmo.tokenizers.sampling import common_characters, sample_slices, without_others
 from hanmo.tokenizers.tokenizer import Tokenizer
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -73,18 +73,11 @@ def train_wordpiece(
     learnt.post_processor = processors.TemplateProcessing(
         "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")]
     )
-    config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "pad_token": "[PAD]",
-        "unk_token": "[UNK]",
-        "cls_token": "[CLS]",
-        "sep_token": "[SEP]",
-        "mask_token": "[MASK]",
-        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
-        "clean_up_tokenization_spaces": False,
-        "model_max_length": model_max_length if model_max_length is not None else int(1e30),
-    }
-    return Tokenizer(json.dumps(json.loads(learnt.to_str()), ensure_ascii=False, indent=1) + "\n", config)
+    return make_tokenizer(
+        learnt, model_max_length=model_max_length,
+        pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]",
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+    )  # fmt: skip
 
 
 def _alphabet(sample: list[str], cutter: pre_tokenizers.PreTokenizer, room: int) -> tuple[str, list[str]]:

@@ -3,12 +3,12 @@ data, and for word vectors."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 
 import tokenizers as hf
 from hanmo.core.errors import ConfigError, DataError
+from hanmo.tokenizers.making import make_tokenizer
 from hanmo.tokenizers.tokenizer import Tokenizer
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
@@ -77,19 +77,11 @@ def train_words(
         f"[CLS] $A [SEP] $B:{second} [SEP]:{second}",
         [(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")],
     )
-    config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "pad_token": "[PAD]",
-        "unk_token": "[UNK]",
-        "cls_token": "[CLS]",
-        "sep_token": "[SEP]",
-        "mask_token": "[MASK]",
-        "model_input_names": ["input_ids", *(["token_type_ids"] if segments else []), "attention_mask"],
-        "clean_up_tokenization_spaces": False,
-        "model_max_length": model_max_length if model_max_length is not None else int(1e30),
-    }
-    definition = json.dumps(json.loads(coder.to_str()), ensure_ascii=False, indent=1) + "\n"
-    return Tokenizer(definition, config)
+    return make_tokenizer(
+        coder, model_max_length=model_max_length,
+        pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]",
+        model_input_names=["input_ids", *(["token_type_ids"] if segments else []), "attention_mask"],
+    )  # fmt: skip
 
 
 def _without_rarest(counts: Counter[str], rarest: int) -> Counter[str]:

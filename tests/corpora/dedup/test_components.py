@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.corpora.texts import CHARS
 
 from hanmo.corpora.dedup.components import band_links, find_components
 from hanmo.corpora.dedup.exact import find_copies
 from hanmo.corpora.dedup.near import N_BANDS, N_ROWS, NearDuplicates, shingles, signature
-
-CHARS = "的一是了我不人在他有这个上们来到时大地为子中你说生国年着就那和要她出也得里后自以会家可下而过天去能对小多"
 
 
 def plain_components(links: list[tuple[int, int]]) -> list[list[int]]:
@@ -84,9 +83,8 @@ def test_components_judged_apart_give_the_answer_of_one_who_reads_all(
     removed: list[tuple[int, int]] = []
     for component in find_components(np.concatenate(links)):
         near = NearDuplicates(texts.__getitem__)
-        for number in component.tolist():
-            if (kept := near.find_or_keep(number, signatures[number])) is not None:
-                removed.append((number, kept))  # noqa: PERF401
+        found = [(number, near.find_or_keep(number, signatures[number])) for number in component.tolist()]
+        removed += [(number, kept) for number, kept in found if kept is not None]
     wanted = in_one_go(texts)
     assert len(wanted) > 20
     assert sorted(removed) == wanted

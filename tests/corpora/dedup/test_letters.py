@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanmo.corpora.dedup.letters import StretchHashes, fold
+from hanmo.corpora.dedup.letters import fold, hash_stretches
 
 
 def plain_fold(text: str) -> list[tuple[str, int]]:
@@ -42,7 +42,7 @@ def test_words_begin_where_a_reader_sees_them() -> None:
 @settings(max_examples=40)
 @given(st.text("ab中", min_size=1, max_size=30), st.data())
 def test_equal_stretches_have_equal_hashes_and_others_do_not(text: str, data: st.DataObject) -> None:
-    hashes = StretchHashes(fold(text).points)
+    hashes = hash_stretches(fold(text).points)
     pairs = [(start, end) for start in range(len(text)) for end in range(start + 1, len(text) + 1)]
     keys = hashes(np.array([start for start, _ in pairs]), np.array([end for _, end in pairs])).tolist()
     assert len(set(keys)) == len({text[start:end] for start, end in pairs})
@@ -54,7 +54,7 @@ def test_equal_stretches_have_equal_hashes_and_others_do_not(text: str, data: st
 def test_hashes_are_fixed() -> None:
     """Golden: arrays of them are handed from one process and machine to another."""
     letters = fold("Ink and 笔墨")
-    assert int(StretchHashes(letters.points)(np.array([0]), np.array([len(letters.points)]))[0]) == GOLDEN
+    assert int(hash_stretches(letters.points)(np.array([0]), np.array([len(letters.points)]))[0]) == GOLDEN
 
 
 GOLDEN = 16788187841594841430

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.corpora.texts import CHARS
 
 from hanmo.corpora.dedup import substrings
 from hanmo.corpora.dedup.letters import fold
@@ -38,7 +39,6 @@ WORDS = [
     "by",
     "which",
 ]
-CHARS = "的一是了我不人在他有这个上们来到时大地为子中你说生国年着就那和要她出也得里后自以会家可下而过天去能对小多"
 
 
 def words(seed: int, n: int) -> str:

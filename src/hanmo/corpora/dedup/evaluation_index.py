@@ -18,7 +18,7 @@ import numpy as np
 from hanmo.core.errors import ConfigError, DataError, FormatError
 from hanmo.core.files import check_replaceable, new_folder, read_json, write_json
 from hanmo.corpora.dedup.evaluation_texts import list_evaluation_files, read_strings
-from hanmo.corpora.dedup.letters import StretchHashes, fold
+from hanmo.corpora.dedup.letters import fold, hash_stretches
 
 __all__ = ["ANCHOR", "GRAM", "MAX_TEXTS", "Batch", "EvaluationIndex", "Grams", "batches", "build_index", "raw_key"]
 
@@ -71,7 +71,7 @@ class Batch:
     def __init__(self, texts: list[str], first: int = 0):
         self.texts, self.first, self.text = texts, first, "\n".join(texts)
         self.letters = fold(self.text)
-        self.words, self.hashes = self.letters.words, StretchHashes(self.letters.points)
+        self.words, self.hashes = self.letters.words, hash_stretches(self.letters.points)
         edges = np.cumsum([0, *(len(text) + 1 for text in texts)])
         edges = np.searchsorted(self.letters.places, edges)
         self.starts, self.ends = edges[:-1], edges[1:]

@@ -5,9 +5,7 @@ Two texts that a reader would call the same differ in such things: one was set i
 in the text. The fold is NFKC and case folding character by character: it leaves combining sequences as they are, so texts are
 expected in NFC, as `hanmo.text.repair` leaves them.
 
-A hash of a stretch is a polynomial over its letters modulo 2^64 (Karp & Rabin, 1987), taken from prefix sums, so that any
-number of stretches of any lengths costs a few array operations. Constants are fixed: every process on every machine computes
-the same numbers, and arrays of them can be handed from one worker to another.
+Stretches are compared by their hashes (`dedup.stretch_hashes`).
 """
 
 from __future__ import annotations
@@ -19,9 +17,10 @@ from functools import cache
 
 import numpy as np
 
+from hanmo.corpora.dedup.stretch_hashes import StretchHashes
 from hanmo.text.han import code_points
 
-__all__ = ["Letters", "StretchHashes", "fold"]
+__all__ = ["Letters", "fold", "hash_stretches"]
 
 _BASE = 0xD6E8FEB86659FD93
 _WIDE = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
@@ -96,47 +95,6 @@ def fold(text: str) -> Letters:
     return Letters(points, places)
 
 
-class StretchHashes:
-    """Hashes of stretches of a sequence.
-
-    Args:
-        points: the sequence, (n,), unsigned integers.
-    """
-
-    def __init__(self, points: np.ndarray):
-        self._powers, self._inverses = _power_tables(len(points) + 1)
-        self._sums = np.zeros(len(points) + 1, dtype=np.uint64)
-        np.cumsum((points.astype(np.uint64) + np.uint64(1)) * self._powers[: len(points)], out=self._sums[1:])
-
-    def __call__(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """Hash of each stretch [start, end), (k,), uint64; the same letters give the same hash wherever they stand."""
-        return _mix((self._sums[ends] - self._sums[starts]) * self._inverses[starts])
-
-    def of_width(self, width: int) -> np.ndarray:
-        """Hash of every stretch of `width` letters, in order, (n − width + 1,) or none, uint64."""
-        n = len(self._sums) - width
-        return _mix((self._sums[width:] - self._sums[:n]) * self._inverses[:n]) if n > 0 else self._sums[:0]
-
-
-_powers = _inverses = np.ones(1, dtype=np.uint64)
-
-
-def _power_tables(length: int) -> tuple[np.ndarray, np.ndarray]:
-    """`_BASE`^i and `_BASE`^-i modulo 2^64 for i below `length`."""
-    global _powers, _inverses
-    if len(_powers) < length:
-        size = 1 << (length - 1).bit_length()
-        powers, inverses = np.full(size, _BASE, np.uint64), np.full(size, pow(_BASE, -1, 2**64), np.uint64)
-        powers[0] = inverses[0] = 1
-        _powers, _inverses = np.multiply.accumulate(powers), np.multiply.accumulate(inverses)
-    return _powers, _inverses
-
-
-def _mix(values: np.ndarray) -> np.ndarray:
-    """Finalizer of splitmix64 (Steele, Lea & Flood, 2014), so that every bit of a hash depends on every letter."""
-    values ^= values >> np.uint64(30)
-    values *= np.uint64(0xBF58476D1CE4E5B9)
-    values ^= values >> np.uint64(27)
-    values *= np.uint64(0x94D049BB133111EB)
-    values ^= values >> np.uint64(31)
-    return values
+def hash_stretches(points: np.ndarray) -> StretchHashes:
+    """Hashes of stretches of letters, (n,), uint32, that compare with those of other texts."""
+    return StretchHashes(points, _BASE)

@@ -15,12 +15,12 @@ arithmetic: the same documents in the same order give the same answer on every m
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections import OrderedDict
 from collections.abc import Callable
 
 import numpy as np
 
+from hanmo.corpora.dedup.stretch_hashes import StretchHashes, mix
 from hanmo.text.han import code_points
 
 __all__ = ["MIN_TOKENS", "N_BANDS", "N_ROWS", "NearDuplicates", "exact_key", "jaccard", "shingles", "signature"]
@@ -33,8 +33,7 @@ N_BANDS, N_ROWS = 16, 4
 """Two texts of similarity s share a band with probability 1 − (1 − s^4)^16: 0.9998 at 0.8."""
 _N_HASHES = N_BANDS * N_ROWS
 
-_BASE = np.uint64(0x9E3779B97F4A7C15)
-_INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 2**64))
+_BASE = 0x9E3779B97F4A7C15
 _STEPS = np.array([pow(0xD1342543DE82EF95, power, 2**64) for power in range(WIDTH)], dtype=np.uint64)
 
 
@@ -61,27 +60,6 @@ def _character_classes() -> np.ndarray:
 
 
 _classes: np.ndarray | None = None
-_powers = np.ones(1, dtype=np.uint64)
-_inverses = np.ones(1, dtype=np.uint64)
-
-
-def _power_tables(length: int) -> tuple[np.ndarray, np.ndarray]:
-    """`_BASE`^i and `_BASE`^-i modulo 2^64 for i below `length`."""
-    global _powers, _inverses
-    if len(_powers) < length:
-        size = 1 << (length - 1).bit_length()
-        for name, base in (("_powers", _BASE), ("_inverses", _INVERSE)):
-            table = np.full(size, base, dtype=np.uint64)
-            table[0] = 1
-            setattr(sys.modules[__name__], name, np.multiply.accumulate(table))
-    return _powers, _inverses
-
-
-def _mix(values: np.ndarray) -> np.ndarray:
-    """Finalizer of splitmix64 (Steele, Lea & Flood, 2014): spreads every input bit over the word."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
 
 
 def _token_hashes(text: str) -> np.ndarray:
@@ -100,10 +78,7 @@ def _token_hashes(text: str) -> np.ndarray:
     after = np.empty_like(kinds)
     after[-1:], after[:-1] = 0, kinds[1:]
     ends = np.flatnonzero((kinds == 2) | ((kinds == 1) & (after != 1))) + 1
-    powers, inverses = _power_tables(len(points))
-    sums = np.zeros(len(points) + 1, dtype=np.uint64)
-    np.cumsum((points.astype(np.uint64) + np.uint64(1)) * powers[: len(points)], out=sums[1:])
-    return _mix((sums[ends] - sums[starts]) * inverses[starts])
+    return StretchHashes(points, _BASE)(starts, ends)
 
 
 def shingles(text: str) -> np.ndarray:
@@ -115,7 +90,7 @@ def shingles(text: str) -> np.ndarray:
     mixed = tokens[:count].copy()
     for place in range(1, WIDTH):
         mixed += tokens[place : place + count] * _STEPS[place]
-    return np.unique(_mix(mixed))
+    return np.unique(mix(mixed))
 
 
 def jaccard(first: np.ndarray, second: np.ndarray) -> float:

@@ -9,11 +9,22 @@ from pathlib import Path
 import numpy as np
 
 from hanmo.core.files import new_folder
-from hanmo.corpora.dedup.components import band_links
-from hanmo.corpora.dedup.near import NearDuplicates
+from hanmo.corpora.dedup.components import band_links, find_components
+from hanmo.corpora.dedup.near import N_BANDS, NearDuplicates
 from hanmo.corpora.work import Texts, is_done, load_arrays, save_arrays, task_folder
 
-__all__ = ["BandTask", "JudgeTask", "find_links", "judge_components", "removed_by", "signed_documents"]
+__all__ = [
+    "BandTask", "JudgeTask", "find_links", "judge_components", "plan_bands", "plan_judges", "removed_by", "signed_documents",
+]  # fmt: skip
+
+_BAND_DOCUMENTS = 4_000_000
+"""Documents whose keys of a band are held at a time."""
+_BANDS_AT_ONCE = 4
+"""Bands that one task looks at: every task reads the signatures of all documents again."""
+_FEW_DOCUMENTS = 100_000
+"""Up to so many, one task looks at all bands."""
+_JUDGED_AT_ONCE = 2_000
+"""Documents in the components that one task judges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,17 @@ def find_links(task: BandTask) -> int:
     return task.number
 
 
+def plan_bands(work: Path, bases: tuple[int, ...], n_signed: int) -> list[BandTask]:
+    """The tasks that look at all bands of `n_signed` documents."""
+    n_buckets = 1 + n_signed // _BAND_DOCUMENTS
+    step = N_BANDS if n_signed < _FEW_DOCUMENTS else _BANDS_AT_ONCE
+    places = [(first, bucket) for bucket in range(n_buckets) for first in range(0, N_BANDS, step)]
+    return [
+        BandTask(work, number, first, first + step, bucket, n_buckets, bases)
+        for number, (first, bucket) in enumerate(places)
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class JudgeTask:
     """Components to judge: stretches of `components/00000/`."""
@@ -65,6 +87,23 @@ class JudgeTask:
     end: int
     bases: tuple[int, ...]
     threshold: float
+
+
+def plan_judges(work: Path, bases: tuple[int, ...], n_links: int, threshold: float) -> list[JudgeTask]:
+    """Write the components that the links of all `n_links` band tasks make, and give the tasks that judge them."""
+    links = [load_arrays(task_folder(work, "links", n) / "links.safetensors", "links")[0] for n in range(n_links)]
+    components = find_components(np.unique(np.concatenate(links), axis=0))
+    starts = np.concatenate([[0], np.cumsum([len(component) for component in components])]).astype(np.int64)
+    with new_folder(task_folder(work, "components", 0)) as folder:
+        members = np.concatenate([np.zeros(0, dtype=np.int64), *components])
+        save_arrays(folder / "components.safetensors", members=members, starts=starts)
+    # the first component whose end reaches each multiple of the load of a task ends that task
+    loads = np.arange(_JUDGED_AT_ONCE, starts[-1] + _JUDGED_AT_ONCE, _JUDGED_AT_ONCE)
+    ends = np.minimum(np.unique(np.searchsorted(starts, loads)), len(components)).tolist()
+    return [
+        JudgeTask(work, number, first, end, bases, threshold)
+        for number, (first, end) in enumerate(zip([0, *ends], ends, strict=False))
+    ]
 
 
 def judge_components(task: JudgeTask) -> int:

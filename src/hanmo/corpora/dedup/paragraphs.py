@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from hanmo.corpora.dedup.letters import StretchHashes, fold
+from hanmo.corpora.dedup.letters import fold, hash_stretches
 from hanmo.text.han import code_points
 
 __all__ = ["MIN_LETTERS", "WIDE_LETTERS", "paragraph_keys", "paragraph_keys_of", "paragraph_spans"]
@@ -47,7 +47,7 @@ def paragraph_keys(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     np.cumsum(np.where(letters.wide, WIDE_LETTERS, ~digits), out=sizes[1:])
     long = sizes[last] - sizes[first] >= MIN_LETTERS
     points = np.where(digits, np.uint32(ord("0")), letters.points)
-    return StretchHashes(points)(first[long], last[long]), starts[long], ends[long]
+    return hash_stretches(points)(first[long], last[long]), starts[long], ends[long]
 
 
 def paragraph_keys_of(texts: Iterable[str]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

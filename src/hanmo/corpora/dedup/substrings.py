@@ -27,7 +27,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hanmo.corpora.dedup.first import later_occurrences, over_parts, repeated
-from hanmo.corpora.dedup.letters import Letters, StretchHashes, fold
+from hanmo.corpora.dedup.letters import Letters, fold, hash_stretches
 
 __all__ = [
     "MIN_LETTERS",
@@ -60,7 +60,7 @@ def fingerprints(text: str) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Keys, (n,), uint64, and the letter that each begins with, counted in letters of the text, (n,), int64.
     """
-    hashes = StretchHashes(fold(text).points).of_width(WIDTH)
+    hashes = hash_stretches(fold(text).points).of_width(WIDTH)
     if len(hashes) < WINDOW:
         return hashes[:0], np.zeros(0, dtype=np.int64)
     smallest = _sliding(np.minimum, hashes)
@@ -98,7 +98,7 @@ def stretch_keys(text: str, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     starts = np.arange(min(len(ends), int(places[-1]) + 1))
     following = places[np.searchsorted(places, starts)]
     starts = starts[following + WIDTH <= ends[: len(starts)]]
-    return StretchHashes(letters.points)(starts, ends[starts]), starts
+    return hash_stretches(letters.points)(starts, ends[starts]), starts
 
 
 def _stretch_ends(letters: Letters) -> np.ndarray:

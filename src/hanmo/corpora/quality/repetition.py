@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hanmo.corpora.dedup.letters import StretchHashes
+from hanmo.corpora.dedup.letters import hash_stretches
 from hanmo.corpora.quality.page import CHARS_PER_WORD, Page
 
 __all__ = ["repetition_problem"]
@@ -63,7 +63,7 @@ class _Ngrams:
     def __init__(self, page: Page):
         letters = page.letters
         self._scale = CHARS_PER_WORD if page.is_spaceless else 1.0
-        self._hashes = StretchHashes(letters.points)
+        self._hashes = hash_stretches(letters.points)
         self._starts = letters.words
         self._ends = np.append(self._starts[1:], len(letters.points))
         self._n_letters = len(letters.points)

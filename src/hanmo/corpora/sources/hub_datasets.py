@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hanmo.core.errors import DataError
+from hanmo.core.hub import hub_errors
 
 __all__ = ["HubDataset", "fetch_dataset", "parse_hub_name"]
 
@@ -58,12 +59,10 @@ def fetch_dataset(dataset: HubDataset) -> tuple[Path, list[str]]:
             it is neither in the cache nor to be fetched.
     """
     import huggingface_hub
-    from huggingface_hub import errors
 
     name = f"hf://datasets/{dataset.repository}" + f"@{dataset.revision}" * (dataset.revision is not None)
-    offline = huggingface_hub.constants.HF_HUB_OFFLINE
-    try:
-        if offline:
+    with hub_errors(DataError, dataset.repository, where=name, what="dataset"):
+        if huggingface_hub.constants.HF_HUB_OFFLINE:
             folder = _snapshot(dataset, None)
             chosen = _choose(_files_in(folder), dataset.part, name)
         else:
@@ -72,31 +71,6 @@ def fetch_dataset(dataset: HubDataset) -> tuple[Path, list[str]]:
             )
             chosen = _choose(listed, dataset.part, name)
             folder = _snapshot(dataset, chosen)
-    except errors.GatedRepoError as error:
-        raise DataError(
-            "access to this dataset must be asked for", where=name,
-            remedy=f"Ask for it at https://huggingface.co/datasets/{dataset.repository}, then set HF_TOKEN.",
-        ) from error  # fmt: skip
-    except errors.RepositoryNotFoundError as error:
-        raise DataError(
-            "there is no such dataset on the hub (or it is private)", where=name,
-            remedy="Check the spelling; for a private dataset set HF_TOKEN or run `hf auth login`.",
-        ) from error  # fmt: skip
-    except errors.RevisionNotFoundError as error:
-        raise DataError("this dataset has no such revision", where=name) from error
-    except errors.EntryNotFoundError as error:
-        raise DataError(
-            "this dataset is not in the local cache, and "
-            + ("HF_HUB_OFFLINE forbids fetching it" if offline else "the hub cannot be reached"),
-            where=name,
-            remedy=f"Where there is a network, run `hf download --repo-type dataset {dataset.repository}` and copy "
-            f"the cache ({huggingface_hub.constants.HF_HUB_CACHE}), or the folder that it prints and give that.",
-        ) from error
-    except DataError:
-        raise
-    except (OSError, ValueError, errors.HfHubHTTPError) as error:
-        reason = str(error).partition("\n")[0]
-        raise DataError(f"this dataset could not be fetched ({reason})", where=name, remedy="Try again.") from error
     # The cache may hold a part of the snapshot only.
     missing = [file for file in chosen if not (folder / file).is_file()]
     if missing:
