@@ -25,7 +25,7 @@ class LanguagePair(PairData):
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Pairs of source and target language."""
         there = (self.source_language, self.target_language)
-        return (there, there[::-1]) if self.both_ways else (there,)
+        return (there, (self.target_language, self.source_language)) if self.both_ways else (there,)
 
     @model_validator(mode="after")
     def _languages_differ(self) -> LanguagePair:
