@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hanmo.tasks.text2text_model import Text2TextModel
     from hanmo.training.settings import TrainingSettings
 
-__all__ = ["Text2TextWork"]
+__all__ = ["Text2TextWork", "both_sides"]
 
 RecipeT = TypeVar("RecipeT", bound=Text2TextRecipe)
 
