@@ -235,7 +235,7 @@ LONG_TWINS = {
         "adding-a-family",
         "translation",
         "summarization",
-    )  # fmt: skip
+    )
 }
 """Pages of five seconds and more whose commands are those of the English page, which runs in the fast suite."""
 
