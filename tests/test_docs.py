@@ -226,7 +226,16 @@ def run_block(block: Block, names: dict[str, Any]) -> None:
 
 
 LONG_TWINS = {
-    f"{name}.zh-CN.md" for name in ("training-a-task", "quickstart", "grading", "augmentation", "adding-a-family")
+    f"{name}.zh-CN.md"
+    for name in (
+        "training-a-task",
+        "quickstart",
+        "grading",
+        "augmentation",
+        "adding-a-family",
+        "translation",
+        "summarization",
+    )
 }
 """Pages of five seconds and more whose commands are those of the English page, which runs in the fast suite."""
 

@@ -43,6 +43,23 @@ def test_same_value_and_gradients(reduction) -> None:
     assert abs(other - results[0][0]) > 1e-4
 
 
+def test_label_smoothing_is_that_of_torch() -> None:
+    hidden, weight, labels = make()
+    bias = torch.linspace(-1, 1, len(weight), requires_grad=True)
+    results = []
+    for form in (cross_entropy, chunked_cross_entropy):
+        loss = form(hidden, weight, labels, bias=bias, label_smoothing=0.2)
+        results.append((loss, *torch.autograd.grad(loss, (hidden, weight, bias))))
+    for plain, chunked in zip(*results, strict=True):
+        torch.testing.assert_close(plain, chunked, atol=1e-5, rtol=1e-5)
+    # the definition: (1 - ε) onehot + ε / V
+    counted = labels != -100
+    logp = (hidden @ weight.T + bias).log_softmax(-1)[counted]
+    wanted = -0.8 * logp.gather(1, labels[counted][:, None]).sum() - 0.2 * logp.mean(-1).sum()
+    torch.testing.assert_close(results[1][0], wanted)
+    assert abs(wanted - cross_entropy(hidden, weight, labels, bias=bias)) > 1
+
+
 def test_gradcheck_in_double() -> None:
     hidden, weight, labels = make(torch.float64, n_tokens=70, vocab_size=5)
     assert torch.autograd.gradcheck(lambda h, w: chunked_cross_entropy(h, w, labels), (hidden, weight))

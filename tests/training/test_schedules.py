@@ -35,8 +35,17 @@ def test_wsd_is_stable_then_decays_as_one_minus_sqrt():
     assert rates[99] == pytest.approx(2.0 * (1 - math.sqrt(24 / 25)))
 
 
+def test_inverse_sqrt_knows_no_end():
+    settings = make(kind="inverse_sqrt", warmup_steps=10)
+    for n_steps in (100, 1000):
+        rates = [learning_rate(settings, step, n_steps) for step in range(100)]
+        assert rates[:10] == pytest.approx([0.2 * step for step in range(1, 11)])
+        assert rates[39] == pytest.approx(1.0)  # a quarter of the way to step 40: 1 / √4
+        assert rates[89] == pytest.approx(2.0 / 3)
+
+
 @given(
-    kind=st.sampled_from(["cosine", "wsd"]),
+    kind=st.sampled_from(["cosine", "wsd", "inverse_sqrt"]),
     n_steps=st.integers(1, 500),
     warmup=st.one_of(st.none(), st.integers(0, 600)),
     final=st.floats(0, 1),

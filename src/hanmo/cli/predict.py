@@ -28,6 +28,9 @@ def predict(
     applying: Annotated[bool, Parameter(negative=())] = False,
     labels: str | None = None,
     template: str | None = None,
+    src_lang: str | None = None,
+    tgt_lang: str | None = None,
+    num_beams: int | None = None,
     int8: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
@@ -37,8 +40,8 @@ def predict(
     ----------
     task:
         text-classification (or sentiment-analysis), token-classification (or ner, pos), sentence-similarity,
-        feature-extraction, fill-mask, grading, question-answering, zero-shot-classification,
-        zero-shot-image-classification.
+        feature-extraction, fill-mask, grading, question-answering, translation (or translation_en_to_de),
+        summarization, text2text-generation, zero-shot-classification, zero-shot-image-classification.
     model:
         A model directory (runs/NAME/model), or the name of one on the Hugging Face hub.
     text:
@@ -64,6 +67,12 @@ def predict(
         Labels to choose from, between commas (zero-shot tasks).
     template:
         A sentence with {} for the label, such as "This example is {}." (zero-shot tasks).
+    src_lang:
+        Language of the text (translation, of a model of several pairs).
+    tgt_lang:
+        Into which language (translation).
+    num_beams:
+        How many beginnings a search keeps; 1 is greedy (tasks that write a text).
     int8:
         Compute large products of an encoder in 8 bits: faster on many CPUs, scores off by about a percent.
     json:
@@ -82,6 +91,8 @@ def predict(
     options |= {"applying": True} if applying else {}
     options |= {} if labels is None else {"candidate_labels": labels}
     options |= {} if template is None else {"hypothesis_template": template}
+    told = {"src_lang": src_lang, "tgt_lang": tgt_lang, "num_beams": num_beams}
+    options |= {name: value for name, value in told.items() if value is not None}
     if file is not None and out is not None:
         if any(given is not None for given in (text, pair, question, context)):
             raise ConfigError("a text and --file were both given", remedy="Give one of them.")
@@ -146,6 +157,8 @@ def _lines(answer: Any) -> list[str]:
 
 
 def _line(answer: dict[str, Any]) -> str:
+    if answer.keys() & {"translation_text", "summary_text", "generated_text"}:
+        return str(next(iter(answer.values())))
     if "token_str" in answer:
         return f"{answer['score']:.4f}  {answer['token_str']}  {answer['sequence']}"
     if "answer" in answer:

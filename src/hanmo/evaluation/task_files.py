@@ -63,6 +63,8 @@ class SplitFigures(_Record):
     against_baseline: PairedRecord | None = None
     confusion: list[list[int]] = []
     """Rows are right, columns predicted."""
+    signatures: dict[str, str] = {}
+    """All that a score depends on, as the library writes it that computed it."""
     tasks: dict[str, SplitFigures] = {}
     """Where several tasks were learned together: each by itself."""
 
@@ -80,6 +82,8 @@ class Prediction(_Record):
     label: str | float | list[str]
     predicted: str | float | list[str]
     probability: float | None = None
+    score: float | None = None
+    """How good a written text is; higher is better."""
     length: int | None = None
     """Characters of what was read, where that is more than `text` and `pair`."""
 

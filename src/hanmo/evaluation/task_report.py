@@ -20,8 +20,14 @@ __all__ = ["task_page", "write_task_report"]
 _MOST_CLASSES = 30
 """A larger confusion matrix would not be read."""
 _SHOWN_ERRORS = 20
+_SHOWN_TEXTS = 10
 _NUMBERS = ("regression", "scores")
 """Kinds whose answers are numbers, so that none is right or wrong."""
+_SPEEDS = {
+    "token-classification": "words_speed", "translation": "speed", "summarization": "speed",
+    "text2text-generation": "speed",
+}  # fmt: skip
+"""What the loss of a task counts, where it is not rows."""
 _LENGTHS = (10, 20, 40, 80, 160, 320)
 """Borders of the classes of lengths, in characters."""
 
@@ -48,14 +54,16 @@ def task_page(record: TaskRecord, *, lang: Language = "en") -> str:
     if lang not in ("en", "zh"):
         raise ConfigError(f"there is no report in {lang!r}", where="--lang", remedy="Choose en or zh.")
     say = Writer(lang)
+    are_written = any(row.score is not None for row in record.predictions)
+    judged = {"written_texts": _written(record, say)} if are_written else {"errors": _errors(record, say)}
     sections = {
         "examples": _examples(record, say),
         "results": _results(record, say),
-        "errors": _errors(record, say),
+        **judged,
         "training": loss_curves(
             record.run.metrics,
             say,
-            speed_title="words_speed" if record.task == "token-classification" else "rows_speed",
+            speed_title=_SPEEDS.get(record.task, "rows_speed"),
         )
         or nothing(say),
         "recipe": recipe_section(record.run, say),
@@ -137,13 +145,16 @@ def _results(record: TaskRecord, say: Writer) -> Html:
     best = _best_split(record)
     assert best is not None
     name, figures = best
+    if figures.signatures:
+        told = [(_score_name(score, say), signature) for score, signature in figures.signatures.items()]
+        parts += [element("h3", say("signatures")), facts(told)]
     if figures.against_baseline is not None:
         parts += [element("h3", say("against_baseline")), _against_baseline(figures.against_baseline, say)]
     if figures.per_class:
         parts += [element("h3", say("per_class", split=say(f"split_{name}"))), _per_class(figures, say)]
     if figures.confusion and len(figures.confusion) <= _MOST_CLASSES:
         parts += [element("h3", say("confusion")), _confusion(figures, list(figures.per_class), say)]
-    lengths = _by_length([row for row in record.predictions if row.split == name], say)
+    lengths = _by_length([row for row in record.predictions if row.split == name and row.score is None], say)
     if lengths is not None and record.kind not in _NUMBERS:
         parts += [element("h3", say("by_length")), lengths]
     return join(parts)
@@ -233,6 +244,28 @@ def _errors(record: TaskRecord, say: Writer) -> Html:
         text = row.text if row.pair is None else f"{row.text}\n{row.pair}"
         parts.append(element("div", element("p", meta, cls="meta"), element("p", text, cls="text"), cls="sample"))
     return join(parts)
+
+
+def _written(record: TaskRecord, say: Writer) -> Html:
+    """The worst and the best of what was written."""
+    best = _best_split(record)
+    rows = [row for row in record.predictions if best is not None and row.split == best[0] and row.score is not None]
+    rows.sort(key=lambda row: row.score or 0.0)
+    worst = rows[:_SHOWN_TEXTS]
+    parts = [element("h3", say("worst_texts")), *(_pair(row, say) for row in worst)]
+    if finest := rows[len(worst) :][-_SHOWN_TEXTS:][::-1]:
+        parts += [element("h3", say("best_texts")), *(_pair(row, say) for row in finest)]
+    return join(parts)
+
+
+def _pair(row: Prediction, say: Writer) -> Html:
+    told = [
+        element("p", f"{say('written_score')} {row.score:.1f} · {row.where}", cls="meta"),
+        element("p", row.text, cls="text"),
+        element("p", f"{say('written_label')} {_shown(row.predicted)}", cls="text"),
+        element("p", f"{say('right_label')} {_shown(row.label)}", cls="text"),
+    ]
+    return element("div", *told, cls="sample")
 
 
 def _shown(label: str | float | list[str]) -> str:

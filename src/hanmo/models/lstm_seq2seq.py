@@ -111,6 +111,7 @@ class LSTMSeq2Seq(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
         self.head = head
+        self.logits_bias = None
 
     @property
     def head_weight(self) -> Tensor:
@@ -137,6 +138,13 @@ class LSTMSeq2Seq(nn.Module):
         rightward, leftward = values.chunk(2, dim=-1)
         summary = torch.cat((pool_last(rightward, attention_mask), pool_first(leftward, attention_mask)), dim=-1)
         self.decoder.start(state, values, attention_mask, summary)
+
+    def taught(self, input_ids: Tensor, attention_mask: Tensor | None, labels: Tensor) -> Tensor:
+        """What the head makes scores of under teacher forcing; as `Seq2SeqLM.taught`: (B, S), (B, S), (B, T) → (B, T, D)."""
+        state = DecoderState()
+        self.encode(state, input_ids, attention_mask)
+        embedding = self.embedding if self.target_embedding is None else self.target_embedding
+        return self.decoder(embedding(self.shift(labels)), state)
 
     def forward(
         self,

@@ -212,6 +212,21 @@ class Seq2SeqLM(nn.Module):
             cache.advance(length)
         return x
 
+    def taught(self, input_ids: Tensor, attention_mask: Tensor | None, labels: Tensor) -> Tensor:
+        """What the head makes scores of under teacher forcing: times `head_weight`, plus `logits_bias`, they are logits.
+
+        Args:
+            input_ids: sources, (B, S) int64.
+            attention_mask: (B, S), 1 for real tokens.
+            labels: targets, (B, T) int64, padded with -100 on the right.
+
+        Returns:
+            (B, T, D).
+        """
+        source = self.encoder(input_ids, attention_mask).last_hidden_state
+        read = shift_right(labels, self.config)
+        return self._scaled(self.hidden(read, source=source, attention_mask=attention_mask))
+
     def forward(
         self,
         input_ids: Tensor | None = None,

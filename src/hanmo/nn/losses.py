@@ -28,6 +28,7 @@ def cross_entropy(
     ignore_index: int = -100,
     reduction: Literal["sum", "mean"] = "sum",
     bias: Tensor | None = None,
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """The plain form: all logits at once, softmax in fp32 (fp64 for fp64 input).
 
@@ -37,6 +38,8 @@ def cross_entropy(
         labels: (N,) int64; `ignore_index` leaves a token out.
         reduction: "sum" over tokens, or "mean" over those not left out.
         bias: added to the scores, (V,).
+        label_smoothing: share ε of the target that is spread over the whole vocabulary, in [0, 1) (Szegedy et al., 2016,
+            §7): the target is (1 - ε) onehot + ε / V.
 
     Returns:
         Scalar, fp32 (fp64 for fp64 input), in nats.
@@ -46,7 +49,9 @@ def cross_entropy(
     """
     n_tokens = _check_labels(labels, weight.shape[0], ignore_index, reduction)
     logits = F.linear(hidden, weight, bias)
-    total = F.cross_entropy(logits.to(_wide(logits)), labels, ignore_index=ignore_index, reduction="sum")
+    total = F.cross_entropy(
+        logits.to(_wide(logits)), labels, ignore_index=ignore_index, reduction="sum", label_smoothing=label_smoothing
+    )
     return total if reduction == "sum" else total / n_tokens
 
 
@@ -58,6 +63,7 @@ def chunked_cross_entropy(
     ignore_index: int = -100,
     reduction: Literal["sum", "mean"] = "sum",
     bias: Tensor | None = None,
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """The same value and gradients as `cross_entropy` without ever holding all logits.
 
@@ -69,7 +75,9 @@ def chunked_cross_entropy(
     compute = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
     inputs = (hidden, weight) if bias is None else (hidden, weight, bias)
     needs_grad = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
-    total: Tensor = _ChunkedCrossEntropy.apply(hidden, weight, bias, labels, ignore_index, compute, needs_grad)  # pyright: ignore[reportAssignmentType]
+    total: Tensor = _ChunkedCrossEntropy.apply(  # pyright: ignore[reportAssignmentType]
+        hidden, weight, bias, labels, ignore_index, label_smoothing, compute, needs_grad
+    )
     return total if reduction == "sum" else total / n_tokens
 
 
@@ -82,6 +90,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         bias: Tensor | None,
         labels: Tensor,
         ignore_index: int,
+        smoothing: float,
         compute: torch.dtype,
         needs_grad: bool,
     ) -> Tensor:
@@ -103,12 +112,16 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 y = y[:, None].where(counted, 0)
                 # one pass over each row while it is in cache, where logsumexp would make four over all of them
                 logp = F.linear(h, weight, bias).to(wide).log_softmax(dim=-1)  # (n, V)
-                total -= logp.gather(1, y).where(counted, 0).sum()
+                total -= (1 - smoothing) * logp.gather(1, y).where(counted, 0).sum()
+                if smoothing:
+                    total -= smoothing * logp.mean(dim=-1, keepdim=True).where(counted, 0).sum()
                 if grad_hidden is None or grad_weight is None:
                     continue
-                # d loss / d logits = softmax(logits) - onehot(label), and 0 where nothing is scored
+                # d loss / d logits = softmax(logits) - target, and 0 where nothing is scored
                 p = logp.exp_()
-                p.scatter_add_(1, y, torch.full_like(y, -1, dtype=wide))
+                p.scatter_add_(1, y, torch.full_like(y, smoothing - 1, dtype=wide))
+                if smoothing:
+                    p -= smoothing / weight.shape[0]
                 if not (plain and bool(counted.all())):
                     p.masked_fill_(~counted, 0)
                 if grad_bias is not None:
@@ -129,7 +142,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         grad_hidden, grad_weight, grad_bias = ctx.saved_tensors
         hidden_dtype, weight_dtype, bias_dtype = ctx.dtypes
         grads = (grad_hidden * grad).to(hidden_dtype), (grad_weight * grad).to(weight_dtype)
-        return *grads, None if grad_bias is None else (grad_bias * grad).to(bias_dtype), None, None, None, None
+        return *grads, None if grad_bias is None else (grad_bias * grad).to(bias_dtype), None, None, None, None, None
 
 
 def _wide(x: Tensor) -> torch.dtype:

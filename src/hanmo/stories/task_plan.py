@@ -20,7 +20,7 @@ def describe_task(recipe: TaskRecipe) -> str:
     model = work.build(splits)
     learning = work.learn(model, splits)
     batches = learning.batches
-    settings = recipe.training.fitted(batches.n_batches)
+    settings = work.training(batches.n_batches)
     length = f"{settings.minutes:g} minutes" if settings.minutes else f"{settings.n_steps:,} steps"
     counts = Counter(label for example in splits.train for label in work.classes(example))
     shown = ", ".join(f"{name} {counts[name]:,}" for name in splits.labels[:_SHOWN] if name in counts)
@@ -29,9 +29,9 @@ def describe_task(recipe: TaskRecipe) -> str:
     return "\n".join(
         [
             f"examples    {len(splits.train):,} train, {len(splits.dev):,} dev, {len(splits.test):,} test",
-            f"labels      {len(splits.labels)}: {shown}" if shown else "labels      numbers",
+            f"labels      {len(splits.labels)}: {shown}" if shown else f"labels      {work.answers}",
             f"model       {model.model.architecture}, {sum(p.numel() for p in model.model.parameters()):,} parameters",
-            f"training    {length} of {recipe.batch_size * settings.accumulate} rows, "
+            f"training    {length} of {work.batch_size * settings.accumulate:,} {work.batch_unit}, "
             f"{batches.n_batches:,} batches an epoch",
             "",
             f"a row of the first batch, {tuple(first.shape)}:",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hanmo.tasks.splits import Splits
     from hanmo.training.interfaces import EpochBatches, Loss
     from hanmo.training.result import FitResult
+    from hanmo.training.settings import TrainingSettings
 
 __all__ = ["Judged", "Learning", "TaskStory", "TaskWork"]
 
@@ -63,9 +64,18 @@ class TaskWork(ABC, Generic[RecipeT, ModelT]):
     """What examples are: "texts", "sentences", "questions"."""
     example: str
     """How to ask the model, as in `TaskResult`."""
+    answers: ClassVar[str] = "numbers"
+    """What is learned where there are no classes."""
+    batch_unit: ClassVar[str] = "rows"
+    """What a micro-batch holds `batch_size` of."""
 
     def __init__(self, recipe: RecipeT):
         self.recipe = recipe
+
+    @property
+    def batch_size(self) -> int:
+        """Size of a micro-batch."""
+        return self.recipe.batch_size
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -92,6 +102,15 @@ class TaskWork(ABC, Generic[RecipeT, ModelT]):
     @abstractmethod
     def classes(self, example: Any) -> Iterable[str]:
         """The labels of an example, to count them; none where the task has no classes."""
+
+    def training(self, n_batches: int) -> TrainingSettings:
+        """How the loop trains, with so many micro-batches in an epoch."""
+        return self.recipe.training.fitted(n_batches)
+
+    def polish(self, model: ModelT, splits: Splits[Any], checkpoints: Path) -> dict[str, Any]:
+        """Change the weights once training is over, by what `checkpoints` holds; what is told of it in run.json. Most tasks
+        do not."""
+        return {}
 
     def choose(self, model: ModelT, splits: Splits[Any]) -> None:
         """Choose on dev, once the model is trained, what is saved with it, such as a threshold; most tasks do not."""
@@ -189,7 +208,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         }
         fitted = fit(
             model.model, loss=learning.loss, batches=learning.batches,
-            settings=recipe.training.fitted(learning.batches.n_batches), run=self.run,
+            settings=work.training(learning.batches.n_batches), run=self.run,
             evaluate=lambda _: learning.watch(), identity=identity, unit=learning.unit, compute=choose_compute(pick_device(recipe.device)),
             resume=self.resume and self.run.checkpoints.exists(),
         )  # fmt: skip
@@ -209,6 +228,8 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
 
         with self.timed("model"):
             model.model.eval()
+            if polished := work.polish(model, splits, self.run.checkpoints):
+                self.run.record(training=self.run.read()["training"] | polished)
             work.choose(model, splits)
             model.save(self.run.model)
         with self.timed("evaluate"):

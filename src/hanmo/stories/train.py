@@ -21,10 +21,12 @@ from hanmo.stories.recipe import PretrainRecipe
 from hanmo.stories.result import PretrainResult
 from hanmo.stories.similarity_recipe import SimilarityRecipe
 from hanmo.stories.study import StudyResult, StudyStory, describe_study
+from hanmo.stories.summarization_recipe import SummarizationRecipe, Text2TextGenerationRecipe
 from hanmo.stories.tagging_recipe import TaggingRecipe
 from hanmo.stories.task_recipe import TaskRecipe
 from hanmo.stories.task_result import TaskResult
 from hanmo.stories.task_story import TaskStory
+from hanmo.stories.translation_recipe import TranslationRecipe
 
 __all__ = ["Recipe", "Result", "open_run", "plan", "read_recipe", "train"]
 
@@ -39,6 +41,9 @@ _KINDS: dict[str, type[PretrainRecipe] | type[TaskRecipe]] = {
     "question-answering": AnsweringRecipe,
     "sentence-similarity": SimilarityRecipe,
     "grading": GradingRecipe,
+    "translation": TranslationRecipe,
+    "summarization": SummarizationRecipe,
+    "text2text-generation": Text2TextGenerationRecipe,
 }
 """By the `task` of a recipe."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,11 @@ from hanmo.tasks.qa_pipeline import QuestionAnsweringPipeline
 from hanmo.tasks.question_answerer import QuestionAnswerer
 from hanmo.tasks.sentence_modules import read_sentence_settings
 from hanmo.tasks.sentence_pipelines import FeaturePipeline, SimilarityPipeline
+from hanmo.tasks.seq2seq_model import Seq2SeqModel
 from hanmo.tasks.tag_pipeline import TagPipeline
 from hanmo.tasks.tagger import Tagger
+from hanmo.tasks.text2text_model import Text2TextModel
+from hanmo.tasks.text2text_pipeline import Text2TextPipeline, TranslationPipeline
 from hanmo.tasks.text_classification_pipeline import TextClassificationPipeline
 from hanmo.tasks.text_classifier import TextClassifier
 from hanmo.tasks.zero_shot import EntailmentGuesser, LikelihoodGuesser
@@ -87,6 +91,15 @@ def _zero_shot_images(model: Any, path: Any) -> Pipeline:
     return ZeroShotImagePipeline(ImageMatcher(model, tokenizer, read_image_settings(folder), where=path))
 
 
+def _writing(model: Any, path: object) -> Text2TextModel:
+    if isinstance(model, Seq2SeqModel):
+        return Text2TextModel.of(model, where=path)
+    raise ModelError(
+        f"a {type(model).__name__} does not write a text for a text", where=path,
+        remedy="Give an encoder-decoder: a Marian model, a T5, an LSTM of a translation recipe.",
+    )  # fmt: skip
+
+
 PIPELINES: dict[str, Callable[[Any, object], Pipeline]] = {
     "text-classification": _classification,
     "sentiment-analysis": _classification,
@@ -98,6 +111,9 @@ PIPELINES: dict[str, Callable[[Any, object], Pipeline]] = {
     "sentence-similarity": lambda model, path: SimilarityPipeline(_sentences(model, path)),
     "fill-mask": _filling,
     "grading": _grading,
+    "translation": lambda model, path: TranslationPipeline(_writing(model, path)),
+    "summarization": lambda model, path: Text2TextPipeline(_writing(model, path), "summary_text"),
+    "text2text-generation": lambda model, path: Text2TextPipeline(_writing(model, path)),
     "zero-shot-classification": _zero_shot,
     "zero-shot-image-classification": _zero_shot_images,
 }
@@ -108,7 +124,7 @@ def pipeline(task: str, model: str | Path, *, device: str = "auto", dtype: str =
     """A function from texts to answers.
 
     Args:
-        task: a name in `PIPELINES`.
+        task: a name in `PIPELINES`; "translation_en_to_de" says the languages as well.
         model: a model directory, such as runs/NAME/model, or the name of one on the Hugging Face hub.
         device: auto, cpu, cuda, mps.
         dtype: float32, or int8 for an encoder on the CPU: large products in 8 bits (see `hanmo.models.int8`).
@@ -117,7 +133,8 @@ def pipeline(task: str, model: str | Path, *, device: str = "auto", dtype: str =
         ConfigError: for a task or dtype that there is not.
         ModelError: for a model that is missing, damaged, or was not trained for the task, or cannot have 8 bits.
     """
-    if task not in PIPELINES:
+    languages = re.fullmatch(r"translation_([\w-]+?)_to_([\w-]+)", task)
+    if task not in PIPELINES and languages is None:
         raise ConfigError(f"there is no task {task!r}", where="task", remedy=f"Choose one of {', '.join(PIPELINES)}.")
     if dtype not in ("float32", "int8"):
         raise ConfigError(f"pipelines do not compute in {dtype!r}", where="dtype", remedy="Choose float32 or int8.")
@@ -126,4 +143,6 @@ def pipeline(task: str, model: str | Path, *, device: str = "auto", dtype: str =
         if type(opened) is not LoadedModel:  # its subclasses write text
             raise ModelError(f"8 bits are for encoders, not for a {type(opened).__name__}", where=model)
         use_int8(opened.model, where=model)
+    if languages is not None:
+        return TranslationPipeline(_writing(opened, model), src_lang=languages[1], tgt_lang=languages[2])
     return PIPELINES[task](opened, model)

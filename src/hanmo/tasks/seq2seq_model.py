@@ -35,8 +35,8 @@ class Seq2SeqModel(WritingModel):
     continues = False
 
     @cached_property
-    def _banned(self) -> tuple[int, ...]:
-        """Padding also starts the target, so a model may well find it probable; it is never text."""
+    def banned_ids(self) -> tuple[int, ...]:
+        """Tokens that are never written. Padding also starts the target, so a model may well find it probable; it is never text."""
         return () if self.config.pad_id is None else tuple({self.config.pad_id} - set(self.eos_ids))
 
     def generate(self, source: str | Sequence[str], **settings: Any) -> Any:
@@ -61,7 +61,9 @@ class Seq2SeqModel(WritingModel):
         for first in range(0, len(sources), at_once):
             ids, mask = self._batch(sources[first : first + at_once])
             if isinstance(checked, BeamSettings):
-                found = generate_seq2seq(self.model, ids, mask, checked, eos_ids=self.eos_ids, banned_ids=self._banned)
+                found = generate_seq2seq(
+                    self.model, ids, mask, checked, eos_ids=self.eos_ids, banned_ids=self.banned_ids
+                )
                 texts += [self.tokenizer.decode(text.tokens) for row in found for text in row]
             else:
                 decoding = self._decode(ids, mask, checked, first * checked.n)
@@ -100,15 +102,19 @@ class Seq2SeqModel(WritingModel):
                     where="source",
                     remedy="Shorten or split the text; nothing is cut without being asked.",
                 )
+        return self.padded(rows)
+
+    def padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Rows of ids side by side, and their mask, (B, S) each, on the model's device."""
         longest, device = max(len(row) for row in rows), self.model.head_weight.device
         fill = self.fill_id
-        ids = torch.tensor([row + [fill] * (longest - len(row)) for row in rows], device=device)
+        ids = torch.tensor([[*row] + [fill] * (longest - len(row)) for row in rows], device=device)
         mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=device)
         return ids, mask
 
     def _decode(self, ids: Tensor, mask: Tensor, settings: GenerationSettings, first_row: int) -> Decoding:
         return decode_seq2seq(
-            self.model, ids, mask, settings, eos_ids=self.eos_ids, banned_ids=self._banned, first_row=first_row
+            self.model, ids, mask, settings, eos_ids=self.eos_ids, banned_ids=self.banned_ids, first_row=first_row
         )
 
 

@@ -45,14 +45,14 @@ class WritingModel(LoadedModel):
         super().__init__(model, tokenizer, where=where)
         own = () if tokenizer.eos_id is None else (tokenizer.eos_id,)
         self.eos_ids: tuple[int, ...] = tuple(eos_ids) or own
-        self._generation_config = dict(generation_config) if generation_config is not None else None
+        self.generation_config = dict(generation_config) if generation_config is not None else None
         check_tokenizer(model.config, tokenizer, self.eos_ids, where)
 
     def save(self, path: str | Path) -> None:
         """Write a model directory that `hanmo.load` and `transformers` read."""
         super().save(path)
-        if self._generation_config is not None:
-            write_json(Path(path) / "generation_config.json", self._generation_config)
+        if self.generation_config is not None:
+            write_json(Path(path) / "generation_config.json", self.generation_config)
 
 
 def text_pieces(decoding: Decoding, tokenizer: Tokenizer, stop: Sequence[str]) -> Iterator[tuple[int, str]]:

@@ -27,6 +27,7 @@ from hanmo.training.randomness import RandomState
 __all__ = [
     "Checkpoint",
     "checkpoint_path",
+    "checkpoint_steps",
     "delete_old_checkpoints",
     "find_damage",
     "has_checkpoints",
@@ -61,6 +62,11 @@ class Checkpoint:
 def checkpoint_path(folder: Path, step: int) -> Path:
     """Where the checkpoint of `step` stands in `folder`."""
     return folder / f"step-{step:08}"
+
+
+def checkpoint_steps(folder: Path) -> list[int]:
+    """Steps of the whole checkpoints in `folder`, the earliest first."""
+    return [_step_of(path) for path in _step_folders(folder)]
 
 
 def has_checkpoints(folder: Path) -> bool:

@@ -27,7 +27,8 @@ def learning_rate(settings: TrainingSettings, step: int, n_steps: int) -> float:
     """Learning rate of the update that follows `step` completed ones.
 
     Warm-up is linear, from lr / W to lr over W steps. Then `cosine` (Loshchilov & Hutter, 2017, eq. 5, one
-    cycle) or `wsd` (Hu et al., 2024, §4.2) with the 1 - sqrt decay of Hägele et al. (2024, eq. 2).
+    cycle), `wsd` (Hu et al., 2024, §4.2) with the 1 - sqrt decay of Hägele et al. (2024, eq. 2), or `inverse_sqrt`
+    (Vaswani et al., 2017, eq. 3).
 
     Args:
         settings: highest rate and schedule.
@@ -37,6 +38,8 @@ def learning_rate(settings: TrainingSettings, step: int, n_steps: int) -> float:
     warmup = warmup_length(settings, n_steps)
     if step < warmup:
         return settings.lr * (step + 1) / warmup
+    if settings.schedule.kind == "inverse_sqrt":
+        return settings.lr * math.sqrt(max(1, warmup) / (step + 1))
     if settings.schedule.kind == "cosine":
         progress = (step - warmup) / max(1, n_steps - warmup)
         shape = 0.5 * (1 + math.cos(math.pi * progress))

@@ -14,8 +14,9 @@ __all__ = ["ScheduleSettings", "TrainingSettings"]
 class ScheduleSettings(Settings):
     """Shape of the learning rate over the run; lengths are fractions, so that it fits any number of steps."""
 
-    kind: Literal["cosine", "wsd"] = "cosine"
-    """`cosine`: warm-up, then half a cosine down. `wsd`: warm-up, stable, then decay."""
+    kind: Literal["cosine", "wsd", "inverse_sqrt"] = "cosine"
+    """`cosine`: warm-up, then half a cosine down. `wsd`: warm-up, stable, then decay. `inverse_sqrt`: warm-up, then down
+    with 1 / √step, whatever the length of the run."""
     warmup_steps: int | None = Field(default=None, ge=0)
     """Steps of linear warm-up; takes the place of `warmup_fraction`."""
     warmup_fraction: float = Field(default=0.05, ge=0, lt=1)
@@ -23,12 +24,14 @@ class ScheduleSettings(Settings):
     decay_fraction: float | None = Field(default=None, gt=0, le=1)
     """Share of all steps spent on the final decay; `wsd` only, where it is 0.2 unless given."""
     final_fraction: float = Field(default=0.1, ge=0, le=1)
-    """Learning rate at the end, as a share of the highest."""
+    """Learning rate at the end, as a share of the highest; of no effect with `inverse_sqrt`."""
 
     @model_validator(mode="after")
     def _decay_belongs_to_wsd(self) -> ScheduleSettings:
-        if self.kind == "cosine" and self.decay_fraction is not None:
-            raise ValueError("decay_fraction has no effect with kind = 'cosine'; use kind = 'wsd' or leave it out")
+        if self.kind != "wsd" and self.decay_fraction is not None:
+            raise ValueError(
+                f"decay_fraction has no effect with kind = '{self.kind}'; use kind = 'wsd' or leave it out"
+            )
         return self
 
 

@@ -1,0 +1,153 @@
+"""A model that writes a text for a text, stage by stage: what all tasks of this kind have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hanmo.core.progress import say
+from hanmo.stories.task_story import Judged, Learning, TaskWork
+from hanmo.stories.text2text_recipe import Text2TextRecipe
+
+if TYPE_CHECKING:
+    from hanmo.tasks.pair_examples import PairExample
+    from hanmo.tasks.splits import Splits
+    from hanmo.tasks.text2text_model import Text2TextModel
+    from hanmo.training.settings import TrainingSettings
+
+__all__ = ["Text2TextWork", "both_sides"]
+
+RecipeT = TypeVar("RecipeT", bound=Text2TextRecipe)
+
+
+class Text2TextWork(TaskWork[RecipeT, "Text2TextModel"]):
+    """See above."""
+
+    answers = "texts"
+    batch_unit = "tokens"
+
+    @property
+    def batch_size(self) -> int:
+        return self.recipe.batch_tokens
+
+    def read(self) -> Splits[PairExample]:
+        from hanmo.tasks.pair_examples import read_pairs
+
+        return read_pairs(self.recipe.data, seed=self.recipe.seed)
+
+    def build(self, splits: Splits[PairExample]) -> Text2TextModel:
+        from hanmo.stories.text2text_model import build_text2text
+        from hanmo.tasks.text2text_model import Purpose
+
+        return build_text2text(self.recipe, both_sides(splits.train), purpose=Purpose(prefix=self.recipe.model.prefix))
+
+    def more(self, model: Text2TextModel, splits: Splits[PairExample], notes: Counter[str]) -> Sequence[PairExample]:
+        """Examples besides those that were read; most tasks have none."""
+        return ()
+
+    def learn(self, model: Text2TextModel, splits: Splits[PairExample]) -> Learning:
+        from hanmo.batches.token_rows import TokenRows
+        from hanmo.tasks.text2text_learning import encode_pairs, show_pair, teacher_forcing, watched_loss
+
+        recipe, notes = self.recipe, Counter[str]()
+        overlong = recipe.data.overlong
+        train = [*splits.train, *self.more(model, splits, notes)]
+        rows = encode_pairs(train, model, overlong=overlong, notes=notes)
+        held: Counter[str] = Counter()
+        dev = encode_pairs(splits.dev, model, overlong=overlong, notes=held, drop_allowed=False)
+        if splits.test:
+            encode_pairs(splits.test, model, overlong=overlong, notes=held, drop_allowed=False)
+        notes["dev and test examples cut because they are too long"] += held.total()
+        watched = splits.dev[: recipe.watched]
+        sources = [row["input_ids"] for row in dev[: recipe.watched]]
+
+        def watch() -> dict[str, float]:
+            texts = model.glance(sources, max_new_tokens=recipe.decoding.max_new_tokens)
+            return {"loss": watched_loss(model, dev)} | self.glance(texts, watched)
+
+        return Learning(
+            batches=TokenRows(rows, fill=model.fill_id, batch_tokens=recipe.batch_tokens, seed=recipe.seed),
+            loss=teacher_forcing(recipe.loss.label_smoothing),
+            watch=watch,
+            notes={note: n for note, n in sorted(notes.items()) if n},
+            shown=show_pair(model, rows[0]),
+            unit="tokens",
+        )
+
+    def training(self, n_batches: int) -> TrainingSettings:
+        settings = super().training(n_batches)
+        averaging = self.recipe.averaging
+        if averaging is None:
+            return settings
+        return settings.model_copy(
+            update={
+                "checkpoint_steps": settings.checkpoint_steps or settings.eval_every, "checkpoint_seconds": None,
+                "keep_checkpoints": max(averaging.last, settings.keep_checkpoints),
+            }
+        )  # fmt: skip
+
+    def polish(self, model: Text2TextModel, splits: Splits[PairExample], checkpoints: Path) -> dict[str, Any]:
+        """The mean of the last weights in place of the best ones, if dev likes it better."""
+        averaging = self.recipe.averaging
+        if averaging is None:
+            return {}
+        from hanmo.tasks.text2text_learning import encode_pairs
+        from hanmo.training.averaging import average_checkpoints
+        from hanmo.training.checkpoint import load_model_tensors, model_tensors
+
+        watched = splits.dev[: self.recipe.watched]
+        rows = encode_pairs(watched, model, overlong=self.recipe.data.overlong, notes=Counter(), drop_allowed=False)
+        sources = [row["input_ids"] for row in rows]
+
+        def error() -> float:
+            texts = model.glance(sources, max_new_tokens=self.recipe.decoding.max_new_tokens)
+            return self.glance(texts, watched)["error"]
+
+        single, before = {name: tensor.clone() for name, tensor in model_tensors(model.model).items()}, error()
+        mean, steps = average_checkpoints(checkpoints, last=averaging.last)
+        load_model_tensors(model.model, mean)
+        after = error()
+        if after > before:
+            load_model_tensors(model.model, single)
+        told = "taken" if after <= before else "not taken"
+        say(
+            f"The mean of {len(steps)} checkpoints is {told}: {after:.4f} on dev, the best one {before:.4f} (lower is better)."
+        )
+        return {"averaged_steps": steps if after <= before else [], "error_of_mean": after, "error_of_best": before}
+
+    def classes(self, example: PairExample) -> Iterable[str]:
+        return ()
+
+    def judge(self, model: Text2TextModel, splits: Splits[PairExample], name: str) -> Judged:
+        from hanmo.generation.beam import BeamSettings
+        from hanmo.generation.settings import GenerationSettings
+        from hanmo.tasks.text2text_learning import encode_pairs
+
+        examples: list[PairExample] = getattr(splits, name)
+        rows = encode_pairs(examples, model, overlong=self.recipe.data.overlong, notes=Counter(), drop_allowed=False)
+        decoding = self.recipe.decoding
+        if decoding.num_beams > 1:
+            settings: Any = BeamSettings(
+                num_beams=decoding.num_beams, length_penalty=decoding.length_penalty,
+                max_new_tokens=decoding.max_new_tokens, no_repeat_ngram_size=decoding.no_repeat_ngram_size,
+            )  # fmt: skip
+        else:
+            settings = GenerationSettings(max_new_tokens=decoding.max_new_tokens)
+        written = [texts[0] for texts in model.write([row["input_ids"] for row in rows], settings)]
+        return self.figures(written, examples)
+
+    @abstractmethod
+    def glance(self, texts: Sequence[str], examples: Sequence[PairExample]) -> dict[str, float]:
+        """Figures of greedy texts; `error` among them is what training for the task lowers."""
+
+    @abstractmethod
+    def figures(self, texts: Sequence[str], examples: Sequence[PairExample]) -> Judged:
+        """All figures of the texts of one split."""
+
+
+def both_sides(examples: Iterable[PairExample]) -> Iterable[str]:
+    """Sources and targets, for a tokenizer of both."""
+    return (text for example in examples for text in (example.source, example.target))
