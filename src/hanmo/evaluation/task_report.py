@@ -20,6 +20,8 @@ __all__ = ["task_page", "write_task_report"]
 _MOST_CLASSES = 30
 """A larger confusion matrix would not be read."""
 _SHOWN_ERRORS = 20
+_WRITTEN = ("dialogue", "preferences")
+"""Tasks whose answers are texts, of which none is the right one."""
 _NUMBERS = ("regression", "scores")
 """Kinds whose answers are numbers, so that none is right or wrong."""
 _LENGTHS = (10, 20, 40, 80, 160, 320)
@@ -51,11 +53,11 @@ def task_page(record: TaskRecord, *, lang: Language = "en") -> str:
     sections = {
         "examples": _examples(record, say),
         "results": _results(record, say),
-        "errors": _errors(record, say),
+        **({"samples": _answers(record, say)} if record.task == "dialogue" else {"errors": _errors(record, say)}),
         "training": loss_curves(
             record.run.metrics,
             say,
-            speed_title="words_speed" if record.task == "token-classification" else "rows_speed",
+            speed_title={"token-classification": "words_speed", "dialogue": "speed"}.get(record.task, "rows_speed"),
         )
         or nothing(say),
         "recipe": recipe_section(record.run, say),
@@ -144,7 +146,7 @@ def _results(record: TaskRecord, say: Writer) -> Html:
     if figures.confusion and len(figures.confusion) <= _MOST_CLASSES:
         parts += [element("h3", say("confusion")), _confusion(figures, list(figures.per_class), say)]
     lengths = _by_length([row for row in record.predictions if row.split == name], say)
-    if lengths is not None and record.kind not in _NUMBERS:
+    if lengths is not None and record.kind not in _NUMBERS and record.task not in _WRITTEN:
         parts += [element("h3", say("by_length")), lengths]
     return join(parts)
 
@@ -233,6 +235,26 @@ def _errors(record: TaskRecord, say: Writer) -> Html:
         text = row.text if row.pair is None else f"{row.text}\n{row.pair}"
         parts.append(element("div", element("p", meta, cls="meta"), element("p", text, cls="text"), cls="sample"))
     return join(parts)
+
+
+def _answers(record: TaskRecord, say: Writer) -> Html:
+    """What the model wrote, below what people did."""
+    best = _best_split(record)
+    rows = [row for row in record.predictions if best is not None and row.split == best[0]][:_SHOWN_ERRORS]
+    if not rows:
+        return nothing(say)
+    shown = [
+        element(
+            "div",
+            element("p", row.where, cls="meta"),
+            element("p", row.text, cls="text", dir="auto"),
+            element("p", f"{say('answer_people')} {_shown(row.label)}", cls="soft"),
+            element("p", element("b", _shown(row.predicted)), cls="text", dir="auto"),
+            cls="sample",
+        )
+        for row in rows
+    ]
+    return join([element("p", say("answers_lead", shown=len(rows)), cls="soft"), *shown])
 
 
 def _shown(label: str | float | list[str]) -> str:

@@ -61,6 +61,7 @@ class TaskWork(ABC, Generic[RecipeT, ModelT]):
 
     noun: ClassVar[str]
     """What examples are: "texts", "sentences", "questions"."""
+    verb: ClassVar[str] = "predict"
     example: str
     """How to ask the model, as in `TaskResult`."""
 
@@ -137,7 +138,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         return TaskResult(
             run=self.run.path, status=fitted.status, stopped_by=fitted.stopped_by, seconds=self.seconds(),
             parameters=parameters, n_examples=sizes["train"], evaluation=evaluation, noun=work.noun,
-            example=work.example,
+            example=work.example, verb=work.verb,
         )  # fmt: skip
 
     def _refuse_training_text(self, model: LoadedModel) -> None:
@@ -151,7 +152,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
 
     def recorded(self) -> TaskResult | None:
         work = self.recipe.work()
-        return recorded_task(self.run, noun=work.noun, example=work.example, folders=work.folders)
+        return recorded_task(self.run, noun=work.noun, example=work.example, verb=work.verb, folders=work.folders)
 
     def judge(self, name: str) -> None:
         """Try the model of this finished run on one more split; nothing is trained."""

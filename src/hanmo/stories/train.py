@@ -13,6 +13,7 @@ from hanmo.core.files import sweep_orphans
 from hanmo.core.runs import RunFolder
 from hanmo.core.settings import Settings, apply_overrides, check_settings, load_settings, read_toml
 from hanmo.stories.classification_recipe import ClassificationRecipe
+from hanmo.stories.dialogue_recipe import DialogueRecipe
 from hanmo.stories.grading_recipe import GradingRecipe
 from hanmo.stories.multi_task_recipe import MultiTaskRecipe
 from hanmo.stories.pretrain import pretrain
@@ -39,6 +40,7 @@ _KINDS: dict[str, type[PretrainRecipe] | type[TaskRecipe]] = {
     "question-answering": AnsweringRecipe,
     "sentence-similarity": SimilarityRecipe,
     "grading": GradingRecipe,
+    "dialogue": DialogueRecipe,
 }
 """By the `task` of a recipe."""
 

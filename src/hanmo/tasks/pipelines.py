@@ -26,6 +26,7 @@ from hanmo.tasks.tag_pipeline import TagPipeline
 from hanmo.tasks.tagger import Tagger
 from hanmo.tasks.text_classification_pipeline import TextClassificationPipeline
 from hanmo.tasks.text_classifier import TextClassifier
+from hanmo.tasks.text_generation_pipeline import TextGenerationPipeline
 from hanmo.tasks.zero_shot import EntailmentGuesser, LikelihoodGuesser
 from hanmo.tasks.zero_shot_pipelines import ZeroShotImagePipeline, ZeroShotPipeline
 from hanmo.tokenizers.tokenizer import Tokenizer
@@ -73,6 +74,12 @@ def _grading(model: Any, path: object) -> Pipeline:
     return GradingPipeline(Grader(model, tokenizer, where=path))
 
 
+def _writing(model: Any, path: object) -> Pipeline:
+    if not isinstance(model, LanguageModel):
+        raise ModelError(f"a {type(model).__name__} does not continue a text token by token", where=path)
+    return TextGenerationPipeline(model)
+
+
 def _zero_shot(model: Any, path: object) -> Pipeline:
     if isinstance(model, LanguageModel):
         return ZeroShotPipeline(LikelihoodGuesser(model))
@@ -98,6 +105,7 @@ PIPELINES: dict[str, Callable[[Any, object], Pipeline]] = {
     "sentence-similarity": lambda model, path: SimilarityPipeline(_sentences(model, path)),
     "fill-mask": _filling,
     "grading": _grading,
+    "text-generation": _writing,
     "zero-shot-classification": _zero_shot,
     "zero-shot-image-classification": _zero_shot_images,
 }
