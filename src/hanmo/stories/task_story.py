@@ -65,6 +65,9 @@ class TaskWork(ABC, Generic[RecipeT, ModelT]):
     example: str
     """How to ask the model, as in `TaskResult`."""
 
+    folder: Path | None = None
+    """The run folder, for what a task keeps there; None where nothing is carried out."""
+
     def __init__(self, recipe: RecipeT):
         self.recipe = recipe
 
@@ -117,7 +120,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
     """Splits that the model is tried on at the end; a search looks at `test` when it has chosen."""
 
     def tell(self) -> TaskResult:
-        work = self.recipe.work()
+        work = self._work()
         with self.timed("read"):
             splits = self._read(work)
         sizes = {name: len(getattr(splits, name)) for name in ("train", "dev", "test")}
@@ -159,7 +162,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         from hanmo.core.devices import pick_device
         from hanmo.evaluation.task_report import write_task_report
 
-        work = self.recipe.work()
+        work = self._work()
         splits = self._read(work)
         if name in read_json(self.run.path / "evaluation.json") or not getattr(splits, name):
             return
@@ -169,6 +172,11 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         work.choose(model, splits)
         self._judge(work, model, splits, (name,))
         write_task_report(self.run.path, lang=self.recipe.lang)
+
+    def _work(self) -> TaskWork[Any, Any]:
+        work = self.recipe.work()
+        work.folder = self.run.path
+        return work
 
     def _read(self, work: TaskWork[Any, Any]) -> Splits[Any]:
         return work.examples()

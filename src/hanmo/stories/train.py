@@ -16,6 +16,7 @@ from hanmo.stories.classification_recipe import ClassificationRecipe
 from hanmo.stories.dialogue_recipe import DialogueRecipe
 from hanmo.stories.grading_recipe import GradingRecipe
 from hanmo.stories.multi_task_recipe import MultiTaskRecipe
+from hanmo.stories.preferences_recipe import PreferencesRecipe
 from hanmo.stories.pretrain import pretrain
 from hanmo.stories.qa_recipe import AnsweringRecipe
 from hanmo.stories.recipe import PretrainRecipe
@@ -41,6 +42,7 @@ _KINDS: dict[str, type[PretrainRecipe] | type[TaskRecipe]] = {
     "sentence-similarity": SimilarityRecipe,
     "grading": GradingRecipe,
     "dialogue": DialogueRecipe,
+    "preferences": PreferencesRecipe,
 }
 """By the `task` of a recipe."""
 
