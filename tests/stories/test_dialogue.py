@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import itertools
 import json
 import os
 import random
@@ -56,10 +58,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recipe(folder: Path, **more: Any) -> DialogueRecipe:
     values: dict[str, Any] = {
         "data": {"train": str(folder / "train.jsonl"), "test": str(folder / "test.jsonl"), "dev_fraction": 0.2},
-        "model": {"family": "llama", "n_layers": 2, "d_model": 48, "n_heads": 2, "max_len": 128, "vocab_size": 320},
+        "model": {"family": "llama", "n_layers": 2, "d_model": 48, "n_heads": 2, "max_len": 96, "vocab_size": 320},
         "answers": {"n_answers": 4, "max_new_tokens": 8, "temperature": 0.0, "repetition_penalty": 1.0},
-        "batch_size": 4,
-        "training": {"epochs": 60, "lr": 1e-2, "patience": None, "checkpoint_seconds": None, "autocast": "off"},
+        "batch_size": 2,
+        "training": {"epochs": 45, "lr": 5e-3, "patience": None, "checkpoint_seconds": None, "autocast": "off"},
     }
     return DialogueRecipe.model_validate(values | more)
 
@@ -111,7 +113,7 @@ def test_the_plan_shows_what_is_learned(data: Path, tmp_path: Path) -> None:
         read_recipe(tmp_path / "recipe.toml", ["answers.against=x", "chat.overlong=truncate"])
 
 
-def test_an_interrupted_run_goes_on(run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_goes_on(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hanmo.tasks import dialogue_figures
 
     seen, glance = 0, dialogue_figures.glance_at_answers
@@ -123,13 +125,16 @@ def test_an_interrupted_run_goes_on(run: Path, data: Path, tmp_path: Path, monke
             raise KeyboardInterrupt
         return glance(*arguments)
 
+    training = {"n_steps": 6, "lr": 5e-3, "eval_every": 2, "checkpoint_steps": 1, "patience": None}
+    settings = recipe(data, training=training, answers={"n_answers": 0})
+    train(settings, out=tmp_path / "whole")
     monkeypatch.setattr(dialogue_figures, "glance_at_answers", stop)
-    settings = recipe(data, training=recipe(data).training.model_dump() | {"checkpoint_steps": 2})
     with pytest.raises(KeyboardInterrupt):
         train(settings, out=tmp_path / "run")
     monkeypatch.undo()
     train(settings, out=tmp_path / "run", resume=True)
-    assert (tmp_path / "run/model/model.safetensors").read_bytes() == (run / "model/model.safetensors").read_bytes()
+    for name in ("model/model.safetensors", "evaluation.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 def test_refused_before_the_first_step(data: Path, tmp_path: Path) -> None:
@@ -211,14 +216,21 @@ def test_preferences_are_learned(run: Path, data: Path, tmp_path: Path, monkeypa
 @pytest.mark.skipif(not os.environ.get("HANMO_DATA"), reason="HANMO_DATA is not set: the data sets are not here")
 @pytest.mark.parametrize("name", ["dailydialog", "dialogue-zh"])
 def test_recipes_at_toy_size(name: str, tmp_path: Path) -> None:
-    toy = [
-        "share=0.01", "batch_size=2", "model.n_layers=1", "model.d_model=32", "model.n_heads=2", "model.vocab_size=400",
-        "data.dev_fraction=0.01", "answers.n_answers=2", "answers.max_new_tokens=4", "model.max_len=512",
+    """The first lines of their files, a model of a moment."""
+    path = ROOT / "recipes" / f"{name}.toml"
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("minutes")]
+    sets = [
+        "batch_size=2", "model.n_layers=1", "model.d_model=32", "model.n_heads=2", "model.vocab_size=400",
+        "data.dev_fraction=0.1", "answers.n_answers=2", "answers.max_new_tokens=4", "model.max_len=512",
         "training.n_steps=2", "training.eval_every=2",
     ]  # fmt: skip
-    path = ROOT / "recipes" / f"{name}.toml"
-    text = path.read_text(encoding="utf-8").splitlines()
-    small = tmp_path / f"{name}.toml"
-    small.write_text("\n".join(line for line in text if not line.startswith("minutes")), encoding="utf-8")
-    result = train(small, overrides=toy, out=tmp_path / "run")
+    for key in ("train", "test"):
+        found = next((line for line in lines if line.startswith(f'{key} = "')), None)
+        if found is not None:
+            with gzip.open(os.path.expandvars(found.split('"')[1]), "rt", encoding="utf-8") as file:
+                some = "".join(itertools.islice(file, 60))
+            (tmp_path / f"{key}.txt").write_text(some, encoding="utf-8")
+            sets.append(f"data.{key}={tmp_path / key}.txt")
+    (tmp_path / path.name).write_text("\n".join(lines), encoding="utf-8")
+    result = train(tmp_path / path.name, overrides=sets, out=tmp_path / "run")
     assert result.evaluation["test"]["scores"]["perplexity"] > 1
