@@ -115,7 +115,13 @@ def test_too_long(tokenizer: Tokenizer) -> None:
 def test_packed_conversations_do_not_see_each_other(tokenizer: Tokenizer, family: str) -> None:
     """The loss of packed rows, and its gradient, are the sums of those of the conversations one by one."""
     torch.manual_seed(0)
-    shape = {"vocab_size": tokenizer.vocab_size, "max_len": 160, "d_model": 32, "n_layers": 2, "n_heads": 2}
+    shape: dict[str, Any] = {
+        "vocab_size": tokenizer.vocab_size,
+        "max_len": 160,
+        "d_model": 32,
+        "n_layers": 2,
+        "n_heads": 2,
+    }
     model = gpt2(GPT2Config(**shape)) if family == "gpt2" else llama(LlamaConfig(**shape))
     model.double()
     dialogues = [dialogue(1 + n % 3, system=n % 2 == 0, number=n) for n in range(7)]

@@ -94,7 +94,13 @@ def lm() -> LanguageModel:
     text = ["床前明月光，疑是地上霜。 The brush writes well." * 3]
     tokenizer = train_bpe(text, 330, special_tokens=(END_OF_TEXT, *CHAT_TOKENS))
     torch.manual_seed(0)
-    shape = {"vocab_size": tokenizer.vocab_size, "max_len": 64, "d_model": 32, "n_layers": 2, "n_heads": 2}
+    shape: dict[str, Any] = {
+        "vocab_size": tokenizer.vocab_size,
+        "max_len": 64,
+        "d_model": 32,
+        "n_layers": 2,
+        "n_heads": 2,
+    }
     model = llama(LlamaConfig(**shape, bos_id=0, eos_id=0, init_std=0.2))
     return LanguageModel(model, tokenizer.with_chat_template(DEFAULT_TEMPLATES["chatml"]), eos_ids=(2, 0))
 

@@ -35,7 +35,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = ["天地玄黄，宇宙洪荒。 How are you today? Fine." * 3]
     tokenizer = train_bpe(text, 320, special_tokens=(END_OF_TEXT, *CHAT_TOKENS), model_max_length=96)
     torch.manual_seed(1)
-    shape = {"vocab_size": tokenizer.vocab_size, "max_len": 96, "d_model": 32, "n_layers": 2, "n_heads": 2}
+    shape: dict[str, Any] = {
+        "vocab_size": tokenizer.vocab_size,
+        "max_len": 96,
+        "d_model": 32,
+        "n_layers": 2,
+        "n_heads": 2,
+    }
     model = llama(LlamaConfig(**shape, bos_id=0, eos_id=0, init_std=0.3))
     lm = LanguageModel(model.eval(), tokenizer)
     lm.with_chat(tokenizer.with_chat_template(DEFAULT_TEMPLATES["chatml"]), (2,)).save(folder)
