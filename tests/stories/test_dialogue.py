@@ -23,34 +23,33 @@ ROOT = Path(__file__).parent.parent.parent
 WORDS = {"cat": "猫", "dog": "狗", "moon": "月", "rain": "雨", "ink": "墨", "tea": "茶"}
 
 
-def conversation(draw: random.Random) -> dict[str, Any]:
-    """Somebody asks for words, in two rounds."""
-    messages = []
-    for word in draw.sample(sorted(WORDS), 2):
-        messages += [
-            {"role": "user", "content": f"Chinese for {word}?"},
-            {"role": "assistant", "content": f"{WORDS[word]}。"},
-        ]
-    return {"messages": messages}
+def conversations() -> list[str]:
+    """Somebody asks for words, in three rounds; no two are alike."""
+    lines = []
+    for words in itertools.permutations(sorted(WORDS), 3):
+        messages = []
+        for word in words:
+            messages += [{"role": "user", "content": word}, {"role": "assistant", "content": f"{WORDS[word]}。"}]
+        lines.append(json.dumps({"messages": messages}, ensure_ascii=False))
+    random.Random(0).shuffle(lines)
+    return lines[:90]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("conversations")
-    every = [conversation(random.Random(seed)) for seed in range(400)]
-    unlike = list({json.dumps(one, ensure_ascii=False): one for one in every}.values())
-    (folder / "train.jsonl").write_text("\n".join(json.dumps(one, ensure_ascii=False) for one in unlike[:-6]))
-    (folder / "test.jsonl").write_text("\n".join(json.dumps(one, ensure_ascii=False) for one in unlike[-6:]))
-    pairs = [
-        {
-            "prompt": [{"role": "user", "content": f"Chinese for {word}?"}],
-            "chosen": f"{han}。",
-            "rejected": f"{other}。",
-        }
-        for word, han in WORDS.items()
-        for other in WORDS.values()
-        if other != han
-    ]
+    lines = conversations()
+    (folder / "train.jsonl").write_text("\n".join(lines[6:]))
+    (folder / "test.jsonl").write_text("\n".join(lines[:6]))
+    pairs = []
+    for first, word in itertools.permutations(WORDS, 2):
+        prompt = [
+            {"role": "user", "content": first},
+            {"role": "assistant", "content": f"{WORDS[first]}。"},
+            {"role": "user", "content": word},
+        ]
+        others = [han for han in WORDS.values() if han != WORDS[word]]
+        pairs += [{"prompt": prompt, "chosen": f"{WORDS[word]}。", "rejected": f"{other}。"} for other in others[:3]]
     (folder / "pairs.jsonl").write_text("\n".join(json.dumps(one, ensure_ascii=False) for one in pairs))
     return folder
 
@@ -58,10 +57,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recipe(folder: Path, **more: Any) -> DialogueRecipe:
     values: dict[str, Any] = {
         "data": {"train": str(folder / "train.jsonl"), "test": str(folder / "test.jsonl"), "dev_fraction": 0.2},
-        "model": {"family": "llama", "n_layers": 2, "d_model": 48, "n_heads": 2, "max_len": 96, "vocab_size": 320},
+        "model": {"family": "llama", "n_layers": 2, "d_model": 64, "n_heads": 4, "max_len": 64, "vocab_size": 600},
         "answers": {"n_answers": 4, "max_new_tokens": 8, "temperature": 0.0, "repetition_penalty": 1.0},
-        "batch_size": 2,
-        "training": {"epochs": 45, "lr": 5e-3, "patience": None, "checkpoint_seconds": None, "autocast": "off"},
+        "batch_size": 4,
+        "training": {"epochs": 24, "lr": 1e-2, "patience": None, "checkpoint_seconds": None, "autocast": "off"},
     }
     return DialogueRecipe.model_validate(values | more)
 
@@ -82,10 +81,10 @@ def test_what_is_learned(run: Path) -> None:
     assert {"bits_per_byte", "distinct_1", "distinct_1_people", "length"} <= scores.keys()
     assert "distinct_2" not in scores  # answers of one character have none
     lm = hanmo.load(run / "model")
-    assert lm.chat([{"role": "user", "content": "Chinese for ink?"}], max_new_tokens=8) == "墨。"
+    assert lm.chat([{"role": "user", "content": "ink"}], max_new_tokens=8) == "墨。"
     report = (run / "report.html").read_text()
     assert "Perplexity on answers" in report
-    assert "Chinese for" in report
+    assert "&lt; " in report
     told = json.loads((run / "run.json").read_text())
     assert told["status"] == "finished"
 
@@ -93,7 +92,7 @@ def test_what_is_learned(run: Path) -> None:
 def test_transformers_chats_too(run: Path) -> None:
     from transformers import pipeline
 
-    asked = [{"role": "user", "content": "Chinese for tea?"}]
+    asked = [{"role": "user", "content": "tea"}]
     options = {"max_new_tokens": 8, "do_sample": False}
     theirs = pipeline("text-generation", model=str(run / "model"))(asked, **options)
     assert theirs == hanmo.pipeline("text-generation", run / "model")(asked, **options)
@@ -103,8 +102,8 @@ def test_transformers_chats_too(run: Path) -> None:
 def test_the_plan_shows_what_is_learned(data: Path, tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text(to_toml(recipe(data).model_dump(mode="json")))
     text = plan(tmp_path / "recipe.toml")
-    assert "<|im_start|>user\nChinese for" in text
-    assert text.count("【") == text.count("】") == 3  # two answers, and what the marks mean
+    assert "<|im_start|>user\n" in text
+    assert text.count("【") == text.count("】") == 4  # three answers, and what the marks mean
     assert "。<|im_end|>】" in text
     assert isinstance(read_recipe(tmp_path / "recipe.toml"), DialogueRecipe)
     with pytest.raises(ConfigError, match="cannot be chosen with a checkpoint"):
@@ -139,7 +138,7 @@ def test_an_interrupted_run_goes_on(data: Path, tmp_path: Path, monkeypatch: pyt
 
 def test_refused_before_the_first_step(data: Path, tmp_path: Path) -> None:
     short = {"family": "llama", "n_layers": 1, "d_model": 16, "n_heads": 2, "max_len": 24, "vocab_size": 320}
-    with pytest.raises(DataError, match=r"train\.jsonl:1: \d+ tokens, and room for 24"):
+    with pytest.raises(DataError, match=r"train\.jsonl:\d+: \d+ tokens, and room for 24"):
         train(recipe(data, model=short), out=tmp_path / "long")
     with pytest.raises(DataError, match="no token of an answer is left within 8 tokens"):
         train(recipe(data, model=short, chat={"overlong": "truncate", "max_len": 8}), out=tmp_path / "masked")

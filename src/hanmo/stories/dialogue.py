@@ -38,7 +38,10 @@ class DialogueWork(TaskWork[DialogueRecipe, "LanguageModel"]):
         from hanmo.tasks.dialogue_learning import check_template, encode_dialogues, ends_of_answers
         from hanmo.tokenizers.default_templates import CHAT_TOKENS
 
-        texts = (message.content for example in splits.train for message in example.messages)
+        # with the roles, which a template writes once a turn: a Chinese tokenizer would spell "assistant" letter by letter
+        texts = (
+            text for example in splits.train for message in example.messages for text in (message.role, message.content)
+        )
         lm = build_decoder(self.recipe.model, texts, special_tokens=CHAT_TOKENS, seed=self.recipe.seed)
         tokenizer = with_template(lm.tokenizer, self.recipe.chat)
         check_template(splits.train, tokenizer)
