@@ -26,7 +26,7 @@ LEVELS = {
 }  # fmt: skip
 WITHOUT_TORCH = {"text", "tokenizers", "metrics", "corpora", "ngrams", "vectors"}
 RIVALS = {"transformers", "peft", "trl", "accelerate", "datasets", "gensim", "nltk", "spacy", "kenlm"}
-ONLY_HOME = {"jinja2": "tokenizers/chat.py"}
+ONLY_HOME = {"jinja2": "tokenizers/chat_template.py"}
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 
 

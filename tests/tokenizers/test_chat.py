@@ -11,7 +11,8 @@ from transformers import AutoTokenizer
 
 import hanmo
 from hanmo.core.errors import ConfigError, DataError
-from hanmo.tokenizers.chat import chat_ids, render_chat
+from hanmo.tokenizers.chat import chat_ids, chat_row
+from hanmo.tokenizers.chat_template import render_chat
 
 TEMPLATES = {
     "chatml": (
@@ -251,7 +252,7 @@ def test_only_one_module_imports_jinja():
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             if any(name.split(".")[0] == "jinja2" for name in names):
                 importers.add(file.relative_to(package).as_posix())
-    assert importers == {"tokenizers/chat.py"}
+    assert importers == {"tokenizers/chat_template.py"}
 
 
 _BLOW_UPS = {
@@ -287,9 +288,9 @@ def test_a_template_cannot_fill_the_memory(name: str) -> None:
 
 
 def test_a_template_cannot_run_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hanmo.tokenizers import chat
+    from hanmo.tokenizers import chat_template
 
-    monkeypatch.setattr(chat, "_MAX_SECONDS", 0.2)
+    monkeypatch.setattr(chat_template, "_MAX_SECONDS", 0.2)
     endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}"
     started = time.monotonic()
     with pytest.raises(ConfigError, match="does not come to an end"):
@@ -312,3 +313,67 @@ def test_a_template_cannot_run_for_ever(monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_what_templates_may_do(template: str, text: str) -> None:
     assert render_chat([{"role": "user", "content": "x"}], template=template) == text
+
+
+MARKED = (
+    "{%- for message in messages -%}<|im_start|>{{ message.role }}\n"
+    "{%- if message.role == 'assistant' -%}{% generation %}{{ message.content }}<|im_end|>{% endgeneration %}"
+    "{%- else -%}{{ message.content }}<|im_end|>{%- endif -%}{{ '\n' }}{%- endfor -%}"
+    "{%- if add_generation_prompt -%}<|im_start|>assistant\n{%- endif -%}"
+)
+
+
+@pytest.mark.parametrize("attack", ["", *ATTACKS])
+def test_what_is_learned_is_what_the_assistant_wrote(chat_tokenizer, attack):
+    tokenizer = chat_tokenizer.with_chat_template(MARKED)
+    answers = ["宇宙洪荒。👍 the quick" + attack, attack + "brown 𠮷 fox\n"]
+    messages = [
+        {"role": "system", "content": "system 你好"},
+        {"role": "user", "content": "天地玄黄？" + attack},
+        {"role": "assistant", "content": answers[0]},
+        {"role": "user", "content": attack + "and?"},
+        {"role": "assistant", "content": answers[1]},
+    ]
+    row = chat_row(tokenizer, messages)
+    assert row.ids == chat_ids(tokenizer, messages, add_generation_prompt=False)
+    runs, end = [], tokenizer.token_id("<|im_end|>")
+    for token, learned in zip(row.ids, row.learned, strict=True):
+        if learned:
+            runs[-1].append(token)
+        elif not runs or runs[-1]:
+            runs.append([])
+    assert [tokenizer.decode(run[:-1]) for run in runs if run] == answers
+    assert all(run[-1] == end for run in runs if run)
+    prompt = chat_ids(tokenizer, messages[:-1])
+    assert row.ids[: len(prompt)] == prompt
+    assert row.learned[len(prompt)]
+
+
+def test_transformers_marks_the_same(chat_tokenizer, tmp_path):
+    ours = chat_tokenizer.with_chat_template(MARKED)
+    ours.save(tmp_path)
+    messages = [{"role": "user", "content": "天地"}, {"role": "assistant", "content": "玄黄 👍"}]
+    row = chat_row(ours, messages)
+    theirs = AutoTokenizer.from_pretrained(tmp_path).apply_chat_template(
+        messages, return_dict=True, return_assistant_tokens_mask=True
+    )
+    assert (theirs["input_ids"], theirs["assistant_masks"]) == (row.ids, [int(one) for one in row.learned])
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (TEMPLATES["chatml"], "does not mark what the assistant writes"),
+        ("{% for m in messages %}{% generation %}{{ m.content }}{% break %}{% endgeneration %}{% endfor %}", "before its"),
+        ("{% for m in messages %}fo{% generation %}x {{ m.content }}{% endgeneration %}{% endfor %}", "begins inside"),
+        ("{% for m in messages %}{% generation %}{{ m.content }} fo{% endgeneration %}x{% endfor %}", "ends inside"),
+    ],
+)  # fmt: skip
+def test_a_mark_that_cannot_be_used_is_refused(chat_tokenizer, template, message):
+    with pytest.raises(ConfigError, match=message):
+        chat_row(chat_tokenizer.with_chat_template(template), [{"role": "assistant", "content": "天"}])
+
+
+def test_marks_cannot_be_written(chat_tokenizer):
+    with pytest.raises(DataError, match="no characters"):
+        chat_row(chat_tokenizer.with_chat_template(MARKED), [{"role": "assistant", "content": "天\U0010fffe"}])

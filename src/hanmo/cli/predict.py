@@ -41,7 +41,7 @@ def predict(
     task:
         text-classification (or sentiment-analysis), token-classification (or ner, pos), sentence-similarity,
         feature-extraction, fill-mask, grading, question-answering, translation (or translation_en_to_de),
-        summarization, text2text-generation, zero-shot-classification, zero-shot-image-classification.
+        summarization, text2text-generation, text-generation, zero-shot-classification, zero-shot-image-classification.
     model:
         A model directory (runs/NAME/model), or the name of one on the Hugging Face hub.
     text:
@@ -147,6 +147,9 @@ def _lines(answer: Any) -> list[str]:
     """An answer as people read it: objects and vectors on a line each."""
     if isinstance(answer, dict) and "scores" in answer and "sequence" in answer:
         return [f"{score:.4f}  {label}" for label, score in zip(answer["labels"], answer["scores"], strict=True)]
+    if isinstance(answer, dict) and "generated_text" in answer:
+        told = answer["generated_text"]
+        return [told if isinstance(told, str) else told[-1]["content"]]
     if isinstance(answer, dict):
         return [_line(answer)]
     if isinstance(answer, float):

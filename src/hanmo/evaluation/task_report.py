@@ -21,11 +21,13 @@ _MOST_CLASSES = 30
 """A larger confusion matrix would not be read."""
 _SHOWN_ERRORS = 20
 _SHOWN_TEXTS = 10
+_WRITTEN = ("dialogue", "preferences")
+"""Tasks whose answers are texts, of which none is the right one."""
 _NUMBERS = ("regression", "scores")
 """Kinds whose answers are numbers, so that none is right or wrong."""
 _SPEEDS = {
     "token-classification": "words_speed", "translation": "speed", "summarization": "speed",
-    "text2text-generation": "speed",
+    "text2text-generation": "speed", "dialogue": "speed",
 }  # fmt: skip
 """What the loss of a task counts, where it is not rows."""
 _LENGTHS = (10, 20, 40, 80, 160, 320)
@@ -54,12 +56,10 @@ def task_page(record: TaskRecord, *, lang: Language = "en") -> str:
     if lang not in ("en", "zh"):
         raise ConfigError(f"there is no report in {lang!r}", where="--lang", remedy="Choose en or zh.")
     say = Writer(lang)
-    are_written = any(row.score is not None for row in record.predictions)
-    judged = {"written_texts": _written(record, say)} if are_written else {"errors": _errors(record, say)}
     sections = {
         "examples": _examples(record, say),
         "results": _results(record, say),
-        **judged,
+        **_judged(record, say),
         "training": loss_curves(
             record.run.metrics,
             say,
@@ -78,6 +78,15 @@ def task_page(record: TaskRecord, *, lang: Language = "en") -> str:
         head=_head(record, say),
         foot=footer(record.run, say),
     )
+
+
+def _judged(record: TaskRecord, say: Writer) -> dict[str, Html]:
+    """What it made of single examples."""
+    if record.task == "dialogue":
+        return {"samples": _answers(record, say)}
+    if any(row.score is not None for row in record.predictions):
+        return {"written_texts": _written(record, say)}
+    return {"errors": _errors(record, say)}
 
 
 def _best_split(record: TaskRecord) -> tuple[str, SplitFigures] | None:
@@ -155,7 +164,7 @@ def _results(record: TaskRecord, say: Writer) -> Html:
     if figures.confusion and len(figures.confusion) <= _MOST_CLASSES:
         parts += [element("h3", say("confusion")), _confusion(figures, list(figures.per_class), say)]
     lengths = _by_length([row for row in record.predictions if row.split == name and row.score is None], say)
-    if lengths is not None and record.kind not in _NUMBERS:
+    if lengths is not None and record.kind not in _NUMBERS and record.task not in _WRITTEN:
         parts += [element("h3", say("by_length")), lengths]
     return join(parts)
 
@@ -266,6 +275,26 @@ def _pair(row: Prediction, say: Writer) -> Html:
         element("p", f"{say('right_label')} {_shown(row.label)}", cls="text"),
     ]
     return element("div", *told, cls="sample")
+
+
+def _answers(record: TaskRecord, say: Writer) -> Html:
+    """What the model wrote, below what people did."""
+    best = _best_split(record)
+    rows = [row for row in record.predictions if best is not None and row.split == best[0]][:_SHOWN_ERRORS]
+    if not rows:
+        return nothing(say)
+    shown = [
+        element(
+            "div",
+            element("p", row.where, cls="meta"),
+            element("p", row.text, cls="text", dir="auto"),
+            element("p", f"{say('answer_people')} {_shown(row.label)}", cls="soft"),
+            element("p", element("b", _shown(row.predicted)), cls="text", dir="auto"),
+            cls="sample",
+        )
+        for row in rows
+    ]
+    return join([element("p", say("answers_lead", shown=len(rows)), cls="soft"), *shown])
 
 
 def _shown(label: str | float | list[str]) -> str:

@@ -54,23 +54,9 @@ def pretrain(
 
 def build_model(recipe: PretrainRecipe, vocab_size: int, eos_id: int | None) -> CausalLM:
     """The untrained model of a recipe, its weights drawn with the recipe's seed."""
-    from hanmo.core.seeds import seed_everything
-    from hanmo.models.gpt2 import GPT2Config, gpt2
-    from hanmo.models.llama import LlamaConfig, llama
+    from hanmo.stories.decoder_model import new_decoder
 
-    section = recipe.model
-    seed_everything(recipe.seed)
-    shape: dict[str, Any] = {
-        "vocab_size": vocab_size, "max_len": section.max_len, "d_model": section.d_model,
-        "n_layers": section.n_layers, "n_heads": section.n_heads,
-        "bos_id": eos_id, "eos_id": eos_id,
-    }  # fmt: skip
-    if section.d_ff is not None:
-        shape["d_ff"] = section.d_ff
-    if section.family == "gpt2":
-        dropout = section.dropout
-        return gpt2(GPT2Config(**shape, dropout_attention=dropout, dropout_residual=dropout, dropout_embedding=dropout))
-    return llama(LlamaConfig(**shape, n_kv_heads=section.n_kv_heads or section.n_heads, tie_embeddings=True))
+    return new_decoder(recipe.model, vocab_size=vocab_size, eos_id=eos_id, seed=recipe.seed)
 
 
 class _Pretraining(Story[PretrainRecipe, PretrainResult]):

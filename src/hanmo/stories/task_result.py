@@ -30,7 +30,9 @@ class TaskResult(StoryResult):
     noun: str
     """What they are: "texts", "sentences", "questions"."""
     example: str
-    """How to ask the model, but for its folder, as `hanmo predict` is typed: "text-classification {model} 'a text'"."""
+    """How to ask the model, but for its folder, as `verb` is typed: "text-classification {model} 'a text'"."""
+    verb: str = "predict"
+    """Which `hanmo` command asks it."""
 
     def told(self) -> list[str]:
         lines = [
@@ -45,7 +47,7 @@ class TaskResult(StoryResult):
             f"  errors   {self.run / 'predictions.jsonl'}",
             "",
             "Go on with:",
-            f"  hanmo predict {self.example.format(model=shlex.quote(str(self.model)))}",
+            f"  hanmo {self.verb} {self.example.format(model=shlex.quote(str(self.model)))}",
         ]
 
 
@@ -60,7 +62,7 @@ def describe_figures(figures: dict[str, Any]) -> str:
 
 
 def recorded_task(
-    run: RunFolder, *, noun: str, example: str, folders: tuple[str, ...] = ("model",)
+    run: RunFolder, *, noun: str, example: str, verb: str = "predict", folders: tuple[str, ...] = ("model",)
 ) -> TaskResult | None:
     """The result of a run that is finished and has all its files; None for any other.
 
@@ -74,5 +76,5 @@ def recorded_task(
     return TaskResult(
         run=run.path, status="finished", stopped_by=None, seconds=known["seconds"],
         parameters=known["model"]["parameters"], n_examples=known["data"]["examples"]["train"],
-        evaluation=read_json(run.path / "evaluation.json"), noun=noun, example=example,
+        evaluation=read_json(run.path / "evaluation.json"), noun=noun, example=example, verb=verb,
     )  # fmt: skip

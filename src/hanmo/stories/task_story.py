@@ -62,12 +62,16 @@ class TaskWork(ABC, Generic[RecipeT, ModelT]):
 
     noun: ClassVar[str]
     """What examples are: "texts", "sentences", "questions"."""
+    verb: ClassVar[str] = "predict"
     example: str
     """How to ask the model, as in `TaskResult`."""
     answers: ClassVar[str] = "numbers"
     """What is learned where there are no classes."""
     batch_unit: ClassVar[str] = "rows"
     """What a micro-batch holds `batch_size` of."""
+
+    folder: Path | None = None
+    """The run folder, for what a task keeps there; None where nothing is carried out."""
 
     def __init__(self, recipe: RecipeT):
         self.recipe = recipe
@@ -135,7 +139,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
     """Splits that the model is tried on at the end; a search looks at `test` when it has chosen."""
 
     def tell(self) -> TaskResult:
-        work = self.recipe.work()
+        work = self._work()
         with self.timed("read"):
             splits = self._read(work)
         sizes = {name: len(getattr(splits, name)) for name in ("train", "dev", "test")}
@@ -156,7 +160,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         return TaskResult(
             run=self.run.path, status=fitted.status, stopped_by=fitted.stopped_by, seconds=self.seconds(),
             parameters=parameters, n_examples=sizes["train"], evaluation=evaluation, noun=work.noun,
-            example=work.example,
+            example=work.example, verb=work.verb,
         )  # fmt: skip
 
     def _refuse_training_text(self, model: LoadedModel) -> None:
@@ -170,14 +174,14 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
 
     def recorded(self) -> TaskResult | None:
         work = self.recipe.work()
-        return recorded_task(self.run, noun=work.noun, example=work.example, folders=work.folders)
+        return recorded_task(self.run, noun=work.noun, example=work.example, verb=work.verb, folders=work.folders)
 
     def judge(self, name: str) -> None:
         """Try the model of this finished run on one more split; nothing is trained."""
         from hanmo.core.devices import pick_device
         from hanmo.evaluation.task_report import write_task_report
 
-        work = self.recipe.work()
+        work = self._work()
         splits = self._read(work)
         if name in read_json(self.run.path / "evaluation.json") or not getattr(splits, name):
             return
@@ -187,6 +191,11 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         work.choose(model, splits)
         self._judge(work, model, splits, (name,))
         write_task_report(self.run.path, lang=self.recipe.lang)
+
+    def _work(self) -> TaskWork[Any, Any]:
+        work = self.recipe.work()
+        work.folder = self.run.path
+        return work
 
     def _read(self, work: TaskWork[Any, Any]) -> Splits[Any]:
         return work.examples()

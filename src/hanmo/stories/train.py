@@ -13,8 +13,10 @@ from hanmo.core.files import sweep_orphans
 from hanmo.core.runs import RunFolder
 from hanmo.core.settings import Settings, apply_overrides, check_settings, load_settings, read_toml
 from hanmo.stories.classification_recipe import ClassificationRecipe
+from hanmo.stories.dialogue_recipe import DialogueRecipe
 from hanmo.stories.grading_recipe import GradingRecipe
 from hanmo.stories.multi_task_recipe import MultiTaskRecipe
+from hanmo.stories.preferences_recipe import PreferencesRecipe
 from hanmo.stories.pretrain import pretrain
 from hanmo.stories.qa_recipe import AnsweringRecipe
 from hanmo.stories.recipe import PretrainRecipe
@@ -44,6 +46,8 @@ _KINDS: dict[str, type[PretrainRecipe] | type[TaskRecipe]] = {
     "translation": TranslationRecipe,
     "summarization": SummarizationRecipe,
     "text2text-generation": Text2TextGenerationRecipe,
+    "dialogue": DialogueRecipe,
+    "preferences": PreferencesRecipe,
 }
 """By the `task` of a recipe."""
 

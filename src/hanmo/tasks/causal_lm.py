@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+import torch
+
 from hanmo.models.next_token import NextTokenModel
 from hanmo.nn.losses import chunked_cross_entropy
 
@@ -20,10 +22,15 @@ def causal_lm_loss(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, 
 
     Args:
         model: a `NextTokenModel`.
-        batch: `input_ids` (B, T) and `labels` (B, T), labels already shifted, -100 where none is scored.
+        batch: `input_ids` (B, T) and `labels` (B, T), labels already shifted, -100 where none is scored; perhaps
+            `position_ids` (B, T), which begin again where a row holds several texts.
     """
     lm = cast(NextTokenModel, model)
     labels = batch["labels"].flatten()
-    hidden = lm.hidden(batch["input_ids"]).flatten(0, 1)
+    hidden = lm.hidden(batch["input_ids"], position_ids=batch.get("position_ids")).flatten(0, 1)
+    if hidden.device.type == "cpu" and not torch.compiler.is_compiling():
+        scored = (labels != _IGNORED).nonzero().squeeze(1)
+        if len(scored) < len(labels):  # the head, which may be most of the work, sees no more than it has to
+            hidden, labels = hidden[scored], labels[scored]
     total = chunked_cross_entropy(hidden, lm.head_weight, labels, ignore_index=_IGNORED, reduction="sum")
     return total, (labels != _IGNORED).sum()

@@ -47,8 +47,13 @@ class LanguageModel(WritingModel):
         """
         checked = settings_of(settings)
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        texts = self._complete([self._prompt_ids(item) for item in prompts], checked)
+        texts = self._complete([self.prompt_ids(item) for item in prompts], checked)
         return as_asked(texts, checked.n, single=isinstance(prompt, str))
+
+    def complete(self, prompts: Sequence[Sequence[int]], **settings: Any) -> list[Any]:
+        """`generate` for several prompts that are ids already, such as those of `hanmo.tokenizers.chat.chat_ids`."""
+        checked = settings_of(settings)
+        return as_asked(self._complete([list(ids) for ids in prompts], checked), checked.n, single=False)
 
     def stream(self, prompt: str, **settings: Any) -> Iterator[str]:
         """Continue one prompt piece by piece; joined, the pieces are what `generate` returns for the same seed.
@@ -56,7 +61,7 @@ class LanguageModel(WritingModel):
         No piece holds half a character or a part of a stop string. Settings and prompt are checked before this
         returns.
         """
-        return self._stream(self._prompt_ids(prompt), settings_of(settings))
+        return self._stream(self.prompt_ids(prompt), settings_of(settings))
 
     def chat(self, messages: Sequence[Mapping[str, Any]], **settings: Any) -> str:
         """Answer a conversation; `messages` have `role` and `content`.
@@ -115,7 +120,8 @@ class LanguageModel(WritingModel):
             )
         return start
 
-    def _prompt_ids(self, prompt: str) -> list[int]:
+    def prompt_ids(self, prompt: str) -> list[int]:
+        """Ids of a text to go on from, with the token at its begin where the model wants one; "" starts a new text."""
         ids = self.tokenizer.encode(prompt)
         return [self.start_id(), *ids] if self._adds_bos or not ids else ids
 

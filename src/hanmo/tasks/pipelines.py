@@ -30,6 +30,7 @@ from hanmo.tasks.text2text_model import Text2TextModel
 from hanmo.tasks.text2text_pipeline import Text2TextPipeline, TranslationPipeline
 from hanmo.tasks.text_classification_pipeline import TextClassificationPipeline
 from hanmo.tasks.text_classifier import TextClassifier
+from hanmo.tasks.text_generation_pipeline import TextGenerationPipeline
 from hanmo.tasks.zero_shot import EntailmentGuesser, LikelihoodGuesser
 from hanmo.tasks.zero_shot_pipelines import ZeroShotImagePipeline, ZeroShotPipeline
 from hanmo.tokenizers.tokenizer import Tokenizer
@@ -77,6 +78,12 @@ def _grading(model: Any, path: object) -> Pipeline:
     return GradingPipeline(Grader(model, tokenizer, where=path))
 
 
+def _generating(model: Any, path: object) -> Pipeline:
+    if not isinstance(model, LanguageModel):
+        raise ModelError(f"a {type(model).__name__} does not continue a text token by token", where=path)
+    return TextGenerationPipeline(model)
+
+
 def _zero_shot(model: Any, path: object) -> Pipeline:
     if isinstance(model, LanguageModel):
         return ZeroShotPipeline(LikelihoodGuesser(model))
@@ -114,6 +121,7 @@ PIPELINES: dict[str, Callable[[Any, object], Pipeline]] = {
     "translation": lambda model, path: TranslationPipeline(_writing(model, path)),
     "summarization": lambda model, path: Text2TextPipeline(_writing(model, path), "summary_text"),
     "text2text-generation": lambda model, path: Text2TextPipeline(_writing(model, path)),
+    "text-generation": _generating,
     "zero-shot-classification": _zero_shot,
     "zero-shot-image-classification": _zero_shot_images,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from hanmo.core.files import write_json
 from hanmo.generation.decoding import Decoding
@@ -47,6 +47,17 @@ class WritingModel(LoadedModel):
         self.eos_ids: tuple[int, ...] = tuple(eos_ids) or own
         self.generation_config = dict(generation_config) if generation_config is not None else None
         check_tokenizer(model.config, tokenizer, self.eos_ids, where)
+
+    def with_chat(self, tokenizer: Tokenizer, ends: Sequence[int]) -> Self:
+        """The same model with a tokenizer that has a chat template, and with further ids that end a text.
+
+        Args:
+            tokenizer: the same vocabulary, with the template.
+            ends: what ends an answer; in front of what ended a text before.
+        """
+        eos_ids = tuple(dict.fromkeys((*ends, *self.eos_ids)))
+        config = (self.generation_config or {}) | {"eos_token_id": list(eos_ids)}
+        return type(self)(self.model, tokenizer, eos_ids=eos_ids, generation_config=config)
 
     def save(self, path: str | Path) -> None:
         """Write a model directory that `hanmo.load` and `transformers` read."""

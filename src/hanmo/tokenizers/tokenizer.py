@@ -180,7 +180,9 @@ class Tokenizer:
             raise _not_encodable(bad) from error
         return [encoding.ids for encoding in encodings]
 
-    def encode_spans(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+    def encode_spans(
+        self, texts: Sequence[str], *, allow_special: bool = False
+    ) -> list[tuple[list[int], list[tuple[int, int]]]]:
         """`encode_batch` with the characters of the text, from and up to, that each token stands for.
 
         Tokens that are parts of one character have the same span.
@@ -188,7 +190,8 @@ class Tokenizer:
         for number, text in enumerate(texts):
             if not _is_encodable(text):
                 raise _not_encodable(number)
-        encodings = self._plain.encode_batch(list(texts), add_special_tokens=False)
+        coder = self._control if allow_special else self._plain
+        encodings = coder.encode_batch(list(texts), add_special_tokens=False)
         return [(encoding.ids, encoding.offsets) for encoding in encodings]
 
     def encode_framed(
