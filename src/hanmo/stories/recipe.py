@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from hanmo.core.paths import existing_path
 from hanmo.core.settings import Settings, differs
 from hanmo.corpora.build import CorpusSettings
 from hanmo.training.settings import TrainingSettings
@@ -18,14 +19,17 @@ class CorpusSection(CorpusSettings):
     """Where the text comes from and how it is cleaned and split."""
 
     source: str = "stdlib"
-    """A folder or file of the user's, or "stdlib": the running Python's own standard library."""
+    """A folder or file of the user's, which may begin with a variable of the environment ($HANMO_DATA/…), or "stdlib": the running Python's own standard library."""
 
     @field_validator("source")
     @classmethod
     def _source_exists(cls, source: str) -> str:
-        if source != "stdlib" and not os.path.exists(source):
-            raise ValueError('does not exist; give a folder, a file, or "stdlib"')
-        return source
+        if source == "stdlib":
+            return source
+        try:
+            return existing_path(source)
+        except ValueError as error:
+            raise ValueError(f'{error}; give a folder, a file, or "stdlib"') from error
 
 
 class TokenizerSection(Settings):

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from hanmo.core.errors import ConfigError, DataError, ModelError
 from hanmo.generation.decoding import Decoding, decode
+from hanmo.generation.forms import parse_form
 from hanmo.generation.settings import GenerationSettings
+from hanmo.generation.token_forms import token_form
 from hanmo.models.next_token import NextTokenModel
 from hanmo.nn.evaluating import evaluating
 from hanmo.tasks.model_files import seed_of, settings_of
@@ -137,7 +139,13 @@ class LanguageModel(WritingModel):
         return (piece for _, piece in text_pieces(decoding, self.tokenizer, settings.stop))
 
     def _decode(self, rows: list[list[int]], settings: GenerationSettings, first_row: int) -> Decoding:
-        return decode(self.model, rows, settings, eos_ids=self.eos_ids, first_row=first_row)
+        rules = None
+        if settings.form is not None:
+            form = parse_form(settings.form)
+            size = len(self.model.head_weight)
+            rule = token_form(form, self.tokenizer, eos_ids=self.eos_ids, vocab_size=size)
+            rules = [rule.row(self.tokenizer.decode(row) if form.counts_prompt else "") for row in rows]
+        return decode(self.model, rows, settings, eos_ids=self.eos_ids, first_row=first_row, rules=rules)
 
     def _logprobs(self, sequence: list[int], max_len: int, stride: int) -> list[float]:
         """Of sequence[1:]; `sequence` starts with what stands before the text."""
