@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from typing import Any
 
 import pytest
 import torch
@@ -111,7 +112,8 @@ def test_a_line_is_not_repeated(tokenizer: Tokenizer) -> None:
 @pytest.mark.parametrize("n_rows", [2, 6])  # compiled kernels, and not
 def test_decoding_keeps_to_it(tokenizer: Tokenizer, temperature: float, n_rows: int) -> None:
     torch.manual_seed(0)
-    model = gpt2(GPT2Config(vocab_size=tokenizer.vocab_size, max_len=128, d_model=16, n_layers=1, n_heads=2))
+    config: Any = {"vocab_size": tokenizer.vocab_size, "max_len": 128, "d_model": 16, "n_layers": 1, "n_heads": 2}
+    model = gpt2(GPT2Config(**config))
     settings = GenerationSettings(max_new_tokens=100, temperature=temperature, seed=1, form="5x4")
     form, begun = parse_form("5x4"), "白日依山尽，"
     rule = TokenForm(form, tokenizer, eos_ids=(0,), vocab_size=tokenizer.vocab_size)

@@ -14,7 +14,7 @@ __all__ = ["evaluate"]
 def evaluate(
     model: Path | None = None,
     *,
-    benchmark: Literal["humaneval", "mbpp"],
+    benchmark: Literal["humaneval", "mbpp", "completion"],
     file: Path | None = None,
     n: int = 1,
     k: Annotated[tuple[int, ...], Parameter(negative=())] = (1,),
@@ -31,16 +31,17 @@ def evaluate(
     no_isolation: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Let a model write programs, run them in the sandbox, and tell how many pass: pass@k.
+    """Let a model write programs, run them in the sandbox, and tell how many pass: pass@k. Or lines of code, and compare.
 
     Parameters
     ----------
     model:
         A model directory (runs/NAME/model); not with --samples or --canonical.
     benchmark:
-        humaneval or mbpp.
+        humaneval or mbpp; or completion, the next line of functions: exact match, edit similarity, with a model of
+        n-grams beside it where the training side (train.jsonl.gz) lies beside the file.
     file:
-        Its file, if not that below $HANMO_DATA.
+        Its file, if not that below $HANMO_DATA; of completion documents of Python (runs/NAME/corpus/heldout.jsonl.gz).
     n:
         Programs for each problem.
     k:
@@ -54,7 +55,7 @@ def evaluate(
     seed:
         The same seed gives the same programs.
     limit:
-        Only the first problems.
+        Only the first problems; of completion so many functions (500).
     samples:
         Run these programs instead: .jsonl with task_id and completion in each object.
     canonical:
@@ -75,6 +76,8 @@ def evaluate(
     from hanmo.evaluation.code_problems import read_problems
     from hanmo.evaluation.sandbox.run import Limits, require_isolation
 
+    if benchmark == "completion":
+        return _complete(model, file, limit or 500, seed, json)
     if (model is not None) + (samples is not None) + canonical != 1:
         raise ConfigError("a model, --samples and --canonical exclude each other", remedy="Give one of them.")
     if model is not None and k and max(k) > n:
@@ -108,4 +111,40 @@ def evaluate(
         print(f"  pass@{count:<4} {found.value:7.2%}   ({found.low:.2%} to {found.high:.2%})")
     for reason, count in list(result.to_dict()["reasons"].items())[:8]:
         print(f"  {count:6,}  {reason}")
+    return 0
+
+
+def _complete(model: Path | None, file: Path | None, limit: int, seed: int, json: bool) -> int:
+    from hanmo.core.errors import ConfigError, ModelError
+    from hanmo.corpora.documents import read_documents
+    from hanmo.evaluation.code_completion import (
+        completion_figures,
+        find_lines,
+        ngram_lines,
+        writes_between,
+        writes_on,
+    )
+    from hanmo.tasks.loading import load_language_model
+    from hanmo.tokenizers.infilling import infill_tokens
+
+    if model is None or file is None:
+        raise ConfigError("completion needs a model and --file", remedy="Give runs/NAME/corpus/heldout.jsonl.gz.")
+    lm = load_language_model(model)
+    lines = find_lines((document.text for document in read_documents(file)), limit, seed)
+    figures = {"writes on": completion_figures(lines, writes_on(lm))}
+    try:
+        infill_tokens(lm.tokenizer)
+    except ModelError:
+        pass
+    else:
+        figures["fills in"] = completion_figures(lines, writes_between(lm))
+    if (known := file.with_name("train.jsonl.gz")).is_file() and known != file:
+        texts = (document.text for document in read_documents(known))
+        figures["n-grams"] = completion_figures(lines, ngram_lines(lm.tokenizer, texts))
+    if json:
+        print(json_library.dumps(figures, ensure_ascii=False))
+        return 0
+    print(f"{len(lines):,} lines of as many functions     exact match   edit similarity")
+    for name, found in figures.items():
+        print(f"  {name:<38} {found['exact_match']:7.2%} {found['edit_similarity']:15.3f}")
     return 0

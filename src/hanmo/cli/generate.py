@@ -31,6 +31,7 @@ def generate(
     seed: int | None = None,
     stop: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     n: int = 1,
+    suffix: str | None = None,
     form: str | None = None,
     prompts: Path | None = None,
     out: Path | None = None,
@@ -63,6 +64,8 @@ def generate(
         End before this string; may be given several times.
     n:
         Number of samples.
+    suffix:
+        What stands behind the text: the middle is written, by a model that was trained to (code models).
     form:
         What the text has to look like: 5x4 for a poem of four lines of five characters that begins with the prompt, or a
         regular expression of what follows the prompt (\\h is a Chinese character).
@@ -78,6 +81,7 @@ def generate(
     """
     from hanmo.cli.inputs import read_text_argument
     from hanmo.core.errors import ConfigError, ModelError
+    from hanmo.tasks.language_model import LanguageModel
     from hanmo.tasks.loading import load
 
     if prompt == "-":
@@ -104,14 +108,18 @@ def generate(
     if prompts is not None and out is not None:
         return _write_file(lm, prompts, out, settings | {"n": n}, model, check, json)
     beginning = prompt if lm.continues else ""
-    if json or n != 1:
-        texts = lm.generate(prompt, n=n, **settings)
+    if suffix is not None and not isinstance(lm, LanguageModel):
+        raise ConfigError("this kind of model fills in no middle", where="--suffix", remedy="Leave it out.")
+    if json or n != 1 or suffix is not None:
+        texts = lm.generate(prompt, n=n, **settings) if suffix is None else lm.infill(prompt, suffix, n=n, **settings)
         texts = [texts] if isinstance(texts, str) else texts
-        if json:
+        if n == 1 and not json:
+            print(f"{beginning}{texts[0]}{suffix}")
+        elif json:
             print(json_library.dumps({"prompt": prompt, "texts": texts, "settings": settings}, ensure_ascii=False))
         else:
             for number, text in enumerate(texts, 1):
-                print(f"--- {number} ---\n{beginning}{text}")
+                print(f"--- {number} ---\n{beginning}{text}{suffix or ''}")
         return 0
     pieces = lm.stream(prompt, **settings)  # what cannot work is said before anything is printed
     print(beginning, end="", flush=True)

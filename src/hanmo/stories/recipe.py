@@ -12,7 +12,15 @@ from hanmo.core.settings import Settings, differs
 from hanmo.corpora.build import CorpusSettings
 from hanmo.training.settings import TrainingSettings
 
-__all__ = ["BatchSection", "CorpusSection", "ModelSection", "PretrainRecipe", "SampleSection", "TokenizerSection"]
+__all__ = [
+    "BatchSection",
+    "CorpusSection",
+    "InfillingSection",
+    "ModelSection",
+    "PretrainRecipe",
+    "SampleSection",
+    "TokenizerSection",
+]
 
 
 class CorpusSection(CorpusSettings):
@@ -121,6 +129,15 @@ class BatchSection(Settings):
     """Blocks of `model.max_len` tokens in a micro-batch."""
 
 
+class InfillingSection(Settings):
+    """Fill-in-the-middle (Bavarian et al., 2022): the model learns to write between a beginning and an end as well."""
+
+    share: float = Field(default=0.5, gt=0, le=1)
+    """Of the blocks, that are rearranged; the paper finds up to 0.9 free of charge for writing from left to right."""
+    spm_share: float = Field(default=0.5, ge=0, le=1)
+    """Of these, that show the end before the beginning."""
+
+
 class SampleSection(Settings):
     """Texts the trained model writes for the report."""
 
@@ -149,6 +166,8 @@ class PretrainRecipe(Settings):
     tokenizer: TokenizerSection = TokenizerSection()
     model: ModelSection = ModelSection()
     batches: BatchSection = BatchSection()
+    infilling: InfillingSection | None = None
+    """Whether and how often the middle is to be filled in; None: never."""
     training: TrainingSettings = TrainingSettings(minutes=3)
     samples: SampleSection = SampleSection()
     eval_tokens: int = Field(default=32_768, ge=256)

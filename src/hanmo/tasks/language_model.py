@@ -21,6 +21,7 @@ from hanmo.tasks.model_files import seed_of, settings_of
 from hanmo.tasks.score import Score
 from hanmo.tasks.writing_model import WritingModel, as_asked, text_pieces, whole_texts
 from hanmo.tokenizers.chat import chat_ids
+from hanmo.tokenizers.infilling import Order, infill_tokens
 
 __all__ = ["LanguageModel"]
 
@@ -51,6 +52,27 @@ class LanguageModel(WritingModel):
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         texts = self._complete([self._prompt_ids(item) for item in prompts], checked)
         return as_asked(texts, checked.n, single=isinstance(prompt, str))
+
+    def infill(self, prefix: str, suffix: str, *, order: Order = "psm", **settings: Any) -> Any:
+        """Write what stands between two texts, with a model that was trained to (`[infilling]` in its recipe).
+
+        Args:
+            prefix: what stands before.
+            suffix: what stands behind.
+            order: psm shows the beginning first, spm the end (`hanmo.tokenizers.infilling`).
+            settings: fields of `GenerationSettings`.
+
+        Returns:
+            The middle; with n > 1 a list of n.
+
+        Raises:
+            ModelError: if the tokenizer has no tokens for it.
+            ConfigError: for a setting that cannot be, or texts that leave no room in the context.
+        """
+        checked = settings_of(settings)
+        before, behind = self.tokenizer.encode_batch([prefix, suffix])
+        ids = infill_tokens(self.tokenizer).arrange(before, behind, order)
+        return as_asked(self._complete([ids], checked), checked.n, single=True)
 
     def stream(self, prompt: str, **settings: Any) -> Iterator[str]:
         """Continue one prompt piece by piece; joined, the pieces are what `generate` returns for the same seed.
