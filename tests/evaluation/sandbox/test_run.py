@@ -138,7 +138,7 @@ def environment():
     tests = ProgramTests(
         called=("seen", "written", "own", "environment"),
         code="assert seen() == [], seen()\nassert written() == []\nassert own() == ['字', ['note']]\n"
-        "assert 'HOME' not in environment()[0] and 'HANMO_DATA' not in environment()[0], environment()",
+        "assert 'HOME' not in environment()[0] and 'PATH' not in environment()[0], environment()",
     )
     assert run_tests(program, tests).reason == "passed"
     assert (tmp_path / "secret").read_text() == "secret"
