@@ -68,6 +68,15 @@ NOT_RUN = {
     "hanmo vectors train corpora/words-50000000.txt --out vectors/english-glove --method glove --seed 1": "minutes",
     "hanmo train recipes/tatoeba.toml --out runs/tatoeba": "reads a data set",
     "hanmo train recipes/stsb-cross.toml --out runs/stsb-cross --set model.checkpoint=runs/tatoeba/model": "the same",
+    "hanmo train recipes/poems.toml": "reads a data set; `tests/stories/test_writing_recipes.py` runs it on another",
+    'hanmo generate runs/poems/model "白日依山尽，" --form 5x4': "the same",
+    "python benchmarks/poem_form.py runs/poems": "the same",
+    "hanmo train recipes/python-completion.toml": "minutes; the same",
+    'hanmo generate runs/python-completion/model "def area(r):" --suffix "    return result" --temperature 0': "the same",
+    "hanmo evaluate runs/python-completion/model --benchmark completion "
+    "--file runs/python-completion/corpus/heldout.jsonl.gz": "the same",
+    "hanmo evaluate --benchmark humaneval --canonical": "reads a data set",
+    "hanmo evaluate runs/python-completion/model --benchmark humaneval --n 5 --k 1 --k 5 --out humaneval.jsonl": "the same",
     "hanmo corpus crawl https://example.org/ --out example.warc.gz --contact you@example.org": "needs the network",
     'PYTHONPATH=benchmarks python -c "import pathlib, word_corpus; word_corpus.build_corpus('
     "pathlib.Path('corpora'), 50_000_000, [pathlib.Path('path/to/data')])\"": "reads all data sets",

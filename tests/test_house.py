@@ -27,6 +27,8 @@ LEVELS = {
 WITHOUT_TORCH = {"text", "tokenizers", "metrics", "corpora", "ngrams", "vectors"}
 RIVALS = {"transformers", "peft", "trl", "accelerate", "datasets", "gensim", "nltk", "spacy", "kenlm"}
 ONLY_HOME = {"jinja2": "tokenizers/chat_template.py"}
+RUNS_CODE = {"evaluation/sandbox/exchange.py"}
+"""Where source text is run: only in a process that is shut in."""
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 
 
@@ -119,6 +121,8 @@ def test_nothing_unpickles() -> None:
                 continue
             name = ast.unparse(node.func)
             allows = any(k.arg == "allow_pickle" and ast.unparse(k.value) != "False" for k in node.keywords)
+            if name == "exec" and str(file.relative_to(PACKAGE)) in RUNS_CODE:
+                continue
             if name in ("torch.load", "torch.save", "yaml.load", "eval", "exec") or allows:
                 found.append(_where(file, node.lineno))
     assert found == []

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from hanmo.tasks import predict_file
 from hanmo.tasks.text_classification_pipeline import TextClassificationPipeline
 
 RECIPE = """
@@ -106,7 +105,7 @@ def test_answers_of_two_models_are_never_in_one_file(
             raise KeyboardInterrupt
         return answers(self, items, **options)
 
-    monkeypatch.setattr(predict_file, "_AT_ONCE", 1)
+    monkeypatch.setattr(TextClassificationPipeline, "at_once", 1)
     with monkeypatch.context() as once:
         once.setattr(TextClassificationPipeline, "answers", stop)
         with pytest.raises(SystemExit, match="130"):

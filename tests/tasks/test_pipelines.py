@@ -115,16 +115,16 @@ def test_a_file(pipe: Any, tmp_path: Path) -> None:
 
 
 def test_a_stopped_file_goes_on(pipe: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hanmo.tasks import predict_file as module
-
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text("\n".join(json.dumps({"text": f"{TEXTS[number % 4]} {number}"}) for number in range(20)))
-    monkeypatch.setattr(module, "_AT_ONCE", 6)  # for both: products of other sizes may differ in their last bits
+    # for both: products of other sizes may differ in their last bits
+    monkeypatch.setattr(type(pipe), "at_once", 6)
     predict_file(pipe, source, tmp_path / "whole.jsonl")
 
     class Stops:
         calls = 0
         answer_key = "answer"
+        at_once = pipe.at_once
         read = staticmethod(pipe.read)
 
         def answers(self, texts: list[Any], **options: Any) -> list[Any]:

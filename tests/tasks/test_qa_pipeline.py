@@ -46,8 +46,13 @@ def test_ways_to_ask(pipe: Any) -> None:
     answer = pipe(question=question, context=context)
     assert answer == pipe(DICTS[0])
     assert context[answer["start"] : answer["end"]] == answer["answer"]
-    assert pipe(question=[question, other], context=[context, another]) == [answer, pipe(DICTS[2])]
-    assert pipe(question=[question, other], context=context)[0] == answer
+    # in a batch of another size scores may differ in their last bits
+    for found, alone in zip(
+        pipe(question=[question, other], context=[context, another]), (answer, pipe(DICTS[2])), strict=True
+    ):
+        assert found == alone | {"score": pytest.approx(alone["score"], rel=1e-5)}
+    found = pipe(question=[question, other], context=context)[0]
+    assert found == answer | {"score": pytest.approx(answer["score"], rel=1e-5)}
     assert pipe([]) == []
 
 
@@ -63,7 +68,8 @@ def test_a_stream_is_read_as_it_is_asked_for(pipe: Any, monkeypatch: pytest.Monk
             read += 1
             yield {"question": "Who?", "context": f"Teacher {number % 7}."}
 
-    assert next(pipe(questions())) == pipe({"question": "Who?", "context": "Teacher 0."})
+    alone = pipe({"question": "Who?", "context": "Teacher 0."})
+    assert next(pipe(questions())) == alone | {"score": pytest.approx(alone["score"], rel=1e-5)}
     assert 0 < read < 1000
 
 

@@ -31,6 +31,11 @@ def generate(
     seed: int | None = None,
     stop: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     n: int = 1,
+    suffix: str | None = None,
+    form: str | None = None,
+    prompts: Path | None = None,
+    out: Path | None = None,
+    check: str | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Continue a prompt, or write a text for it with a model that reads one text and writes another.
@@ -59,38 +64,97 @@ def generate(
         End before this string; may be given several times.
     n:
         Number of samples.
+    suffix:
+        What stands behind the text: the middle is written, by a model that was trained to (code models).
+    form:
+        What the text has to look like: 5x4 for a poem of four lines of five characters that begins with the prompt, or a
+        regular expression of what follows the prompt (\\h is a Chinese character).
+    prompts:
+        Prompts to write for one after the other: .jsonl with "prompt" in each object, which may have form, stop,
+        max_new_tokens and temperature of its own; or a prompt on each line. With --out.
+    out:
+        Where the texts go (.jsonl). Stopped at any moment, the same command goes on.
+    check:
+        A form that texts of --prompts are measured at without being held to it.
     json:
-        Print JSON: prompt, texts and settings.
+        Print JSON: prompt, texts and settings; of --prompts, figures of the texts.
     """
     from hanmo.cli.inputs import read_text_argument
-    from hanmo.core.errors import ModelError
+    from hanmo.core.errors import ConfigError, ModelError
+    from hanmo.tasks.language_model import LanguageModel
     from hanmo.tasks.loading import load
 
     if prompt == "-":
         prompt = read_text_argument(None, None)
     settings: dict[str, Any] = {
         "max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p,
-        "repetition_penalty": repetition_penalty, "seed": seed, "stop": stop,
+        "repetition_penalty": repetition_penalty, "seed": seed, "stop": stop, "form": form,
     }  # fmt: skip
+    if (
+        (prompts is None) != (out is None)
+        or (prompts is not None and prompt)
+        or (check is not None and prompts is None)
+    ):
+        raise ConfigError(
+            "--prompts and --out belong together, without a prompt; --check goes with them",
+            remedy="Give both, or neither and a prompt.",
+        )  # fmt: skip
     lm = load(model)
     if not hasattr(lm, "generate"):
         raise ModelError(
             f"{lm.model.architecture} writes no text", where=model,
             remedy="Give a model with a language modelling head, such as GPT-2, Llama, Qwen or T5.",
         )  # fmt: skip
+    if prompts is not None and out is not None:
+        return _write_file(lm, prompts, out, settings | {"n": n}, model, check, json)
     beginning = prompt if lm.continues else ""
-    if json or n != 1:
-        texts = lm.generate(prompt, n=n, **settings)
+    if suffix is not None and not isinstance(lm, LanguageModel):
+        raise ConfigError("this kind of model fills in no middle", where="--suffix", remedy="Leave it out.")
+    if json or n != 1 or suffix is not None:
+        texts = lm.generate(prompt, n=n, **settings) if suffix is None else lm.infill(prompt, suffix, n=n, **settings)
         texts = [texts] if isinstance(texts, str) else texts
-        if json:
+        if n == 1 and not json:
+            print(f"{beginning}{texts[0]}{suffix}")
+        elif json:
             print(json_library.dumps({"prompt": prompt, "texts": texts, "settings": settings}, ensure_ascii=False))
         else:
             for number, text in enumerate(texts, 1):
-                print(f"--- {number} ---\n{beginning}{text}")
+                print(f"--- {number} ---\n{beginning}{text}{suffix or ''}")
         return 0
     pieces = lm.stream(prompt, **settings)  # what cannot work is said before anything is printed
     print(beginning, end="", flush=True)
     for piece in pieces:
         print(piece, end="", flush=True)
     print()
+    return 0
+
+
+def _write_file(
+    lm: Any, prompts: Path, out: Path, settings: dict[str, Any], model: Path, check: str | None, json: bool
+) -> int:
+    """Texts for a file of prompts, and figures of all that are in the file then."""
+    from hanmo.evaluation.written_texts import text_figures
+    from hanmo.generation.forms import parse_form
+    from hanmo.models.hub import model_digest
+    from hanmo.tasks.model_files import settings_of
+    from hanmo.tasks.predict_file import predict_file
+    from hanmo.tasks.prompt_writer import PromptWriter
+
+    settings_of(settings)
+    if check is not None:
+        parse_form(check)
+    options = {name: value for name, value in settings.items() if value is not None}
+    options["stop"] = list(options["stop"])
+    predict_file(PromptWriter(lm), prompts, out, made_by=model_digest(model), **options)
+    rows = [json_library.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    pairs = [(row.get("prompt", row.get("text", "")), text) for row in rows for text in row["texts"]]
+    before = [first if lm.continues else "" for first, _ in pairs]
+    figures = text_figures([text for _, text in pairs], prompts=before, form=check or settings["form"])
+    if json:
+        print(json_library.dumps(figures, ensure_ascii=False))
+        return 0
+    print(f"{len(pairs):,} texts for {len(rows):,} prompts in {out}")
+    for name, value in figures.items():
+        if name != "texts" and value is not None:
+            print(f"  {name:<13} {value:.3f}")
     return 0

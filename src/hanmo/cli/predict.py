@@ -96,9 +96,10 @@ def predict(
     if file is not None and out is not None:
         if any(given is not None for given in (text, pair, question, context)):
             raise ConfigError("a text and --file were both given", remedy="Give one of them.")
+        from hanmo.models.hub import model_digest
         from hanmo.tasks.predict_file import predict_file
 
-        made_by = f"{_digest(model)} int8" if int8 else _digest(model)
+        made_by = f"{model_digest(model)} int8" if int8 else model_digest(model)
         n = predict_file(pipe(task, model), file, out, made_by=made_by, **options)
         print(f"{n:,} texts answered in {out}")
         return 0
@@ -119,15 +120,6 @@ def predict(
     for line in _lines(found):
         print(line)
     return 0
-
-
-def _digest(model: str) -> str:
-    """What stands for a model: its files."""
-    from hanmo.core.files import sha256_file, sha256_text
-    from hanmo.models.hub import find_model
-
-    files = sorted(path for path in find_model(model).iterdir() if path.suffix in (".json", ".safetensors"))
-    return sha256_text("".join(f"{path.name} {sha256_file(path)}\n" for path in files))
 
 
 def _context(given: str | None) -> str:

@@ -16,11 +16,20 @@ from hanmo.generation.sampling import choose, row_generator
 from hanmo.generation.settings import GenerationSettings
 from hanmo.nn.evaluating import evaluating
 
-__all__ = ["Decoding", "FinishReason", "check_prompts", "decode"]
+__all__ = ["Decoding", "FinishReason", "Rule", "check_prompts", "decode"]
 
 FinishReason = Literal["stop", "length"]
 FAST_FROM = 32
 """Fewest tokens asked for that are worth loading the compiled kernels (about half a second)."""
+
+
+class Rule(Protocol):
+    """What may come next in one row, as `hanmo.generation.token_forms.TokenRow`."""
+
+    def allowed(self) -> Tensor: ...  # (V,) bool
+    def push(self, token: int) -> None: ...
+    @property
+    def is_whole(self) -> bool: ...
 
 
 class _Model(Protocol):
@@ -41,6 +50,7 @@ def decode(
     eos_ids: Collection[int] = (),
     fast: bool = True,
     first_row: int = 0,
+    rules: Sequence[Rule] | None = None,
 ) -> Decoding:
     """Continue each prompt; the result is iterated over, one list of new tokens (one a row, or None) a step.
 
@@ -52,11 +62,12 @@ def decode(
         fast: whether compiled kernels may be used where they know the model; they give the same tokens.
         first_row: number of the first row among all rows of this seed, where they come in several batches: row i of
             seed s draws the same whatever batch it is in.
+        rules: what may come in each row; a row ends where nothing may. None: anything.
 
     Raises:
         ConfigError: for an empty prompt, or one that leaves no room in the model's context.
     """
-    return Decoding(model, prompts, settings, eos_ids=eos_ids, fast=fast, first_row=first_row)
+    return Decoding(model, prompts, settings, eos_ids=eos_ids, fast=fast, first_row=first_row, rules=rules)
 
 
 class Decoding(Iterator[list[int | None]]):
@@ -75,6 +86,7 @@ class Decoding(Iterator[list[int | None]]):
         eos_ids: Collection[int] = (),
         fast: bool = True,
         first_row: int = 0,
+        rules: Sequence[Rule] | None = None,
     ):
         """See `decode`."""
         max_len = model.config.max_len
@@ -82,7 +94,7 @@ class Decoding(Iterator[list[int | None]]):
         self.finish_reasons = [None] * len(self.rows)
         self.limits = [min(settings.max_new_tokens, max_len - len(row)) for row in self.rows]
         """Most new tokens of each row: what was asked for, or what the context has room for."""
-        self._settings, self._eos_ids = settings, frozenset(eos_ids)
+        self._settings, self._eos_ids, self._rules = settings, frozenset(eos_ids), rules
         check_prompts(self.rows, max_len)
         seed = int.from_bytes(os.urandom(7)) if settings.seed is None else settings.seed
         self._generators = [row_generator(seed, first_row + row) for row in range(len(self.rows))]
@@ -112,9 +124,20 @@ class Decoding(Iterator[list[int | None]]):
             self.finish_reasons[row] = "stop"
             return None
         self.rows[row].append(token)
+        if self._rules is not None:
+            self._rules[row].push(token)
+            if self._rules[row].is_whole:
+                self.finish_reasons[row] = "stop"
+                return token
         if len(self.rows[row]) - self._prompt_lengths[row] >= self.limits[row]:
             self.finish_reasons[row] = "length"
         return token
+
+    def _choose(self, row: int, logits: Tensor) -> int:
+        """The next token of a row, from (V,) logits."""
+        if self._rules is not None:
+            logits = logits.masked_fill(~self._rules[row].allowed().to(logits.device), -torch.inf)
+        return choose(logits, self._settings, self._generators[row], self.rows[row])
 
     def _active(self) -> list[int]:
         return [row for row, reason in enumerate(self.finish_reasons) if reason is None]
@@ -124,7 +147,8 @@ class Decoding(Iterator[list[int | None]]):
             FastRow(model, row, prompt_length + limit)
             for row, prompt_length, limit in zip(self.rows, self._prompt_lengths, self.limits, strict=True)
         ]
-        greedy = self._settings.temperature == 0.0 and self._settings.repetition_penalty == 1.0
+        plain = self._settings.repetition_penalty == 1.0 and self._rules is None
+        greedy = self._settings.temperature == 0.0 and plain
         while active := self._active():
             step: list[int | None] = [None] * len(self.rows)
             for row in active:
@@ -132,9 +156,7 @@ class Decoding(Iterator[list[int | None]]):
                 if greedy:
                     token = engine.next_greedy()
                 else:
-                    token = choose(
-                        engine.next_logits(self.rows[row]), self._settings, self._generators[row], self.rows[row]
-                    )
+                    token = self._choose(row, engine.next_logits(self.rows[row]))
                 step[row] = self._take(row, token)
             if all(token is None for token in step):
                 return
@@ -168,7 +190,7 @@ class Decoding(Iterator[list[int | None]]):
                     logits = model(**inputs, logits_to_keep=1).logits[:, -1]
             step: list[int | None] = [None] * len(self.rows)
             for row in self._active():
-                step[row] = self._take(row, choose(logits[row], self._settings, self._generators[row], self.rows[row]))
+                step[row] = self._take(row, self._choose(row, logits[row]))
             if all(token is None for token in step):
                 return
             yield step

@@ -83,6 +83,8 @@ def decode_seq2seq(
 
     Args and errors as there; `first_row` as in `hanmo.generation.decode`. Its `rows` begin with the start token.
     """
+    if settings.form is not None:
+        raise ConfigError("a form is for models that continue a text", where="form", remedy="Leave it out.")
     writer = _Writer(model, input_ids, attention_mask, banned_ids)
     prompts = [[model.config.start_id]] * (len(input_ids) * settings.n)
     ends = _own_ends(model) if eos_ids is None else eos_ids

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from hanmo.core.settings import Settings
+from hanmo.generation.forms import parse_form
 
 __all__ = ["GenerationSettings"]
 
@@ -30,6 +31,9 @@ class GenerationSettings(Settings):
     """The same seed draws the same text; None draws a new one each time."""
     stop: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...] = Field(default=(), max_length=16)
     """The text ends before the first of these strings."""
+    form: str | None = Field(default=None, min_length=1, max_length=10_000)
+    """What the text has to look like (`hanmo.generation.forms.parse_form`): 5x4 for a poem of four lines of five characters,
+    or a regular expression of all that follows the prompt. None: anything."""
     n: int = Field(default=1, ge=1, le=128)
     """Texts for each prompt."""
 
@@ -37,6 +41,13 @@ class GenerationSettings(Settings):
     @classmethod
     def _one_string_is_a_list_of_one(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("form")
+    @classmethod
+    def _form_is_one(cls, form: str | None) -> str | None:
+        if form is not None:
+            parse_form(form)
+        return form
 
     @field_validator("temperature")
     @classmethod

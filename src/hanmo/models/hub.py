@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 
 from hanmo.core.errors import ModelError
+from hanmo.core.files import sha256_file, sha256_text
 from hanmo.core.hub import hub_errors
 from hanmo.core.progress import is_quiet
 
-__all__ = ["find_model", "parse_name"]
+__all__ = ["find_model", "model_digest", "parse_name"]
 
 _ABOUT = ("*.json", "*.txt", "*.model", "*.jinja")
 _WEIGHTS = ("*.safetensors",)
@@ -52,6 +53,16 @@ def find_model(path: str | Path, *, weights: bool = True) -> Path:
             f"A.from_pretrained('{repository}').save_pretrained('OUT')\", then give OUT.",
         )
     return fetched
+
+
+def model_digest(path: str | Path) -> str:
+    """Hex SHA-256 that stands for a model: its weights, settings and tokenizer.
+
+    Raises:
+        ModelError: as `find_model`.
+    """
+    files = sorted(file for file in find_model(path).iterdir() if file.suffix in (".json", ".safetensors"))
+    return sha256_text("".join(f"{file.name} {sha256_file(file)}\n" for file in files))
 
 
 def parse_name(path: str | Path) -> tuple[str, str | None] | None:

@@ -156,6 +156,19 @@ class _Pretraining(Story[PretrainRecipe, PretrainResult]):
         recipe, length = self.recipe, self.recipe.model.max_len
         train_ids, heldout_ids = self._shard("train", tokenizer), self._shard("heldout", tokenizer)
         batches = TokenBlocks(train_ids, block_len=length, batch_size=recipe.batches.batch_size, seed=recipe.seed)
+        if recipe.infilling is not None:
+            from hanmo.batches.infilling import FillInMiddle
+            from hanmo.tokenizers.infilling import infill_tokens
+
+            asked = recipe.infilling
+            batches = FillInMiddle(
+                batches,
+                tokenizer,
+                infill_tokens(tokenizer),
+                share=asked.share,
+                spm_share=asked.spm_share,
+                seed=recipe.seed,
+            )
         glance = heldout_ids[: recipe.eval_tokens + 1]
         n_bytes = len(tokenizer.decode(glance[1:].tolist()).encode())
 

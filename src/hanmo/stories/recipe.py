@@ -7,25 +7,37 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from hanmo.core.paths import existing_path
 from hanmo.core.settings import Settings, differs
 from hanmo.corpora.build import CorpusSettings
 from hanmo.training.settings import TrainingSettings
 
-__all__ = ["BatchSection", "CorpusSection", "ModelSection", "PretrainRecipe", "SampleSection", "TokenizerSection"]
+__all__ = [
+    "BatchSection",
+    "CorpusSection",
+    "InfillingSection",
+    "ModelSection",
+    "PretrainRecipe",
+    "SampleSection",
+    "TokenizerSection",
+]
 
 
 class CorpusSection(CorpusSettings):
     """Where the text comes from and how it is cleaned and split."""
 
     source: str = "stdlib"
-    """A folder or file of the user's, or "stdlib": the running Python's own standard library."""
+    """A folder or file of the user's, which may begin with a variable of the environment ($HANMO_DATA/…), or "stdlib": the running Python's own standard library."""
 
     @field_validator("source")
     @classmethod
     def _source_exists(cls, source: str) -> str:
-        if source != "stdlib" and not os.path.exists(source):
-            raise ValueError('does not exist; give a folder, a file, or "stdlib"')
-        return source
+        if source == "stdlib":
+            return source
+        try:
+            return existing_path(source)
+        except ValueError as error:
+            raise ValueError(f'{error}; give a folder, a file, or "stdlib"') from error
 
 
 class TokenizerSection(Settings):
@@ -117,6 +129,15 @@ class BatchSection(Settings):
     """Blocks of `model.max_len` tokens in a micro-batch."""
 
 
+class InfillingSection(Settings):
+    """Fill-in-the-middle (Bavarian et al., 2022): the model learns to write between a beginning and an end as well."""
+
+    share: float = Field(default=0.5, gt=0, le=1)
+    """Of the blocks, that are rearranged; the paper finds up to 0.9 free of charge for writing from left to right."""
+    spm_share: float = Field(default=0.5, ge=0, le=1)
+    """Of these, that show the end before the beginning."""
+
+
 class SampleSection(Settings):
     """Texts the trained model writes for the report."""
 
@@ -145,6 +166,8 @@ class PretrainRecipe(Settings):
     tokenizer: TokenizerSection = TokenizerSection()
     model: ModelSection = ModelSection()
     batches: BatchSection = BatchSection()
+    infilling: InfillingSection | None = None
+    """Whether and how often the middle is to be filled in; None: never."""
     training: TrainingSettings = TrainingSettings(minutes=3)
     samples: SampleSection = SampleSection()
     eval_tokens: int = Field(default=32_768, ge=256)

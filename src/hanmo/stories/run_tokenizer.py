@@ -9,7 +9,8 @@ from hanmo.core.errors import ModelError
 from hanmo.corpora.documents import read_documents
 from hanmo.corpora.sources.files import list_files
 from hanmo.stories.recipe import PretrainRecipe
-from hanmo.tokenizers.bpe import train_bpe
+from hanmo.tokenizers.bpe import END_OF_TEXT, train_bpe
+from hanmo.tokenizers.infilling import FIM_TOKENS, infill_tokens
 from hanmo.tokenizers.opening import open_tokenizer
 from hanmo.tokenizers.tokenizer import Tokenizer
 from hanmo.tokenizers.training_data import hash_file, refuse_training_text
@@ -27,13 +28,15 @@ def run_tokenizer(recipe: PretrainRecipe, train_file: Path, texts: Iterable[str]
 
     Raises:
         DataError: if the named one was trained on a file of the corpus.
-        ModelError: if the named one cannot be read, or has no token for the end of a text.
+        ModelError: if the named one cannot be read, or lacks a token for the end of a text or those for infilling.
     """
     path = recipe.tokenizer.path
     if path is None:
         if texts is None:
             texts = (document.text for document in read_documents(train_file))
-        tokenizer = train_bpe(texts, recipe.tokenizer.vocab_size, model_max_length=recipe.model.max_len)
+        special = (END_OF_TEXT,) if recipe.infilling is None else (END_OF_TEXT, *FIM_TOKENS)
+        size, max_len = recipe.tokenizer.vocab_size, recipe.model.max_len
+        tokenizer = train_bpe(texts, size, special_tokens=special, model_max_length=max_len)
         return tokenizer.with_training_files([hash_file(train_file, train_file.name)])
     tokenizer = open_tokenizer(path)
     if tokenizer.eos_id is None:
@@ -41,6 +44,8 @@ def run_tokenizer(recipe: PretrainRecipe, train_file: Path, texts: Iterable[str]
             "this tokenizer has no token for the end of a text", where=path,
             remedy="Train one of the kind bpe, unigram or char, or leave tokenizer.path out.",
         )  # fmt: skip
+    if recipe.infilling is not None:
+        infill_tokens(tokenizer, where=path)
     refuse_tokenizer_of_corpus(tokenizer, recipe)
     return tokenizer
 

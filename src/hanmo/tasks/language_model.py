@@ -12,13 +12,16 @@ from torch import Tensor
 
 from hanmo.core.errors import ConfigError, DataError, ModelError
 from hanmo.generation.decoding import Decoding, decode
+from hanmo.generation.forms import parse_form
 from hanmo.generation.settings import GenerationSettings
+from hanmo.generation.token_forms import token_form
 from hanmo.models.next_token import NextTokenModel
 from hanmo.nn.evaluating import evaluating
 from hanmo.tasks.model_files import seed_of, settings_of
 from hanmo.tasks.score import Score
 from hanmo.tasks.writing_model import WritingModel, as_asked, text_pieces, whole_texts
 from hanmo.tokenizers.chat import chat_ids
+from hanmo.tokenizers.infilling import Order, infill_tokens
 
 __all__ = ["LanguageModel"]
 
@@ -54,6 +57,27 @@ class LanguageModel(WritingModel):
         """`generate` for several prompts that are ids already, such as those of `hanmo.tokenizers.chat.chat_ids`."""
         checked = settings_of(settings)
         return as_asked(self._complete([list(ids) for ids in prompts], checked), checked.n, single=False)
+
+    def infill(self, prefix: str, suffix: str, *, order: Order = "psm", **settings: Any) -> Any:
+        """Write what stands between two texts, with a model that was trained to (`[infilling]` in its recipe).
+
+        Args:
+            prefix: what stands before.
+            suffix: what stands behind.
+            order: psm shows the beginning first, spm the end (`hanmo.tokenizers.infilling`).
+            settings: fields of `GenerationSettings`.
+
+        Returns:
+            The middle; with n > 1 a list of n.
+
+        Raises:
+            ModelError: if the tokenizer has no tokens for it.
+            ConfigError: for a setting that cannot be, or texts that leave no room in the context.
+        """
+        checked = settings_of(settings)
+        before, behind = self.tokenizer.encode_batch([prefix, suffix])
+        ids = infill_tokens(self.tokenizer).arrange(before, behind, order)
+        return as_asked(self._complete([ids], checked), checked.n, single=True)
 
     def stream(self, prompt: str, **settings: Any) -> Iterator[str]:
         """Continue one prompt piece by piece; joined, the pieces are what `generate` returns for the same seed.
@@ -143,7 +167,13 @@ class LanguageModel(WritingModel):
         return (piece for _, piece in text_pieces(decoding, self.tokenizer, settings.stop))
 
     def _decode(self, rows: list[list[int]], settings: GenerationSettings, first_row: int) -> Decoding:
-        return decode(self.model, rows, settings, eos_ids=self.eos_ids, first_row=first_row)
+        rules = None
+        if settings.form is not None:
+            form = parse_form(settings.form)
+            size = len(self.model.head_weight)
+            rule = token_form(form, self.tokenizer, eos_ids=self.eos_ids, vocab_size=size)
+            rules = [rule.row(self.tokenizer.decode(row) if form.counts_prompt else "") for row in rows]
+        return decode(self.model, rows, settings, eos_ids=self.eos_ids, first_row=first_row, rules=rules)
 
     def _logprobs(self, sequence: list[int], max_len: int, stride: int) -> list[float]:
         """Of sequence[1:]; `sequence` starts with what stands before the text."""

@@ -33,6 +33,8 @@ class PermutationModel(WritingModel):
         checked = settings_of(settings)
         if checked.stop:
             raise ConfigError("this kind of model knows no stop strings", where="stop", remedy="Leave stop out.")
+        if checked.form is not None:
+            raise ConfigError("this kind of model keeps to no form", where="form", remedy="Leave it out.")
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         rows = [ids for ids in self.tokenizer.encode_batch(prompts) for _ in range(checked.n)]
         seeded = checked.model_copy(update={"seed": seed_of(checked)})

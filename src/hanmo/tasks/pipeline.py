@@ -20,6 +20,8 @@ class Pipeline(ABC):
 
     answer_key: ClassVar[str] = "answer"
     """What an answer is called beside its input in a file."""
+    at_once: ClassVar[int] = 2048
+    """Inputs of a file that are answered, and kept, together."""
 
     def __call__(self, inputs: Any, **options: Any) -> Any:
         """Answer.

@@ -18,8 +18,6 @@ from hanmo.tasks.tables import open_text_lines
 
 __all__ = ["predict_file"]
 
-_AT_ONCE = 2048
-
 
 def predict_file(
     pipe: Pipeline, source: str | Path, out: str | Path, *, made_by: str | None = None, **options: Any
@@ -53,7 +51,7 @@ def predict_file(
         done = _take_up(partial, records, source, pipe.answer_key)
         with partial.open("ab") as file, progress("Predict", unit="texts") as bar:
             n = 0
-            while batch := list(islice(records, _AT_ONCE)):
+            while batch := list(islice(records, pipe.at_once)):
                 _append(file, batch, _answers(pipe, batch, options), pipe.answer_key)
                 n += len(batch)
                 bar.advance(len(batch))

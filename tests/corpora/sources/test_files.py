@@ -32,7 +32,7 @@ def test_walk_is_sorted_and_counts_what_it_leaves(tmp_path: Path) -> None:
         ".hidden.txt",
         ".git/x.txt",
         "x.png",
-        "x.json",
+        "x.svg",
         "out/t.jsonl",
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -47,7 +47,7 @@ def test_walk_is_sorted_and_counts_what_it_leaves(tmp_path: Path) -> None:
         "a/loop": "folder already read (a link to it)",
         "broken.txt": "cannot be read (No such file or directory)",
         "out": "the output folder of this corpus",
-        "x.json": "unknown kind",
+        "x.svg": "unknown kind",
         "x.png": "unknown kind",
     }
 

@@ -81,6 +81,7 @@ WHOLE: dict[str, Callable[[], bytes]] = {
     ".py": lambda: f"# -*- coding: utf-8 -*-\nx = '{TEXT[:10]}'\n".encode(),
     ".html": _page,
     ".htm": _page,
+    ".json": lambda: f'[{{"text": "{TEXT.strip()}"}}, {{"text": ["{TEXT.strip()}", "床前明月光，"]}}]'.encode(),
     ".jsonl": lambda: f'{{"text": "{TEXT.strip()}", "meta": {{"group": "g"}}}}\n'.encode() * 3,
     ".csv": lambda: f'id,text\n1,"{TEXT}"\n2,x\n'.encode(),
     ".tsv": lambda: f"id\ttext\n1\t{TEXT}2\tx\n".encode(),

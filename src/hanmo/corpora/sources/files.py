@@ -1,6 +1,6 @@
 """Files to documents: walk a folder in a fixed order and read each kind of file with its reader.
 
-What a document is: a file, except rows of .jsonl, .csv, .tsv and .parquet, lines of a .txt that has one document per line,
+What a document is: a file, except rows of .jsonl, .json, .csv, .tsv and .parquet, lines of a .txt that has one document per line,
 articles of a dump, pages of a web archive, and the pieces of long files. Pieces of one file carry the same group, so that a
 split keeps a book on one side; only when a corpus has too few files for that does `hanmo.corpora.splits` cut books into
 contiguous stretches.
@@ -29,7 +29,16 @@ from hanmo.corpora.sources.mediawiki import read_dump
 from hanmo.corpora.sources.parquet import read_parquet
 from hanmo.corpora.sources.pdf import read_pdf
 from hanmo.corpora.sources.pieces import cut_text
-from hanmo.corpora.sources.readers import Text, read_csv, read_jsonl, read_plain, read_python, read_tsv, read_whole
+from hanmo.corpora.sources.readers import (
+    Text,
+    read_csv,
+    read_json,
+    read_jsonl,
+    read_plain,
+    read_python,
+    read_tsv,
+    read_whole,
+)
 from hanmo.corpora.sources.warc import read_warc
 
 __all__ = ["KINDS", "BytesRead", "SourceFile", "known_kinds", "list_files", "read_file"]
@@ -44,6 +53,7 @@ KINDS: dict[str, Reader] = {
     ".html": read_html,
     ".htm": read_html,
     ".jsonl": read_jsonl,
+    ".json": read_json,
     ".csv": read_csv,
     ".tsv": read_tsv,
     ".parquet": read_parquet,

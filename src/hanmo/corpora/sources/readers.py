@@ -30,6 +30,7 @@ __all__ = [
     "Text",
     "cut_into_texts",
     "read_csv",
+    "read_json",
     "read_jsonl",
     "read_plain",
     "read_python",
@@ -165,8 +166,8 @@ def read_python(stream: IO[bytes], name: str, settings: CorpusSettings) -> Itera
 
 
 def read_jsonl(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator[Text | Skipped]:
-    """Read JSON Lines: the string under `settings.text_key` of each row; rows without are skipped, by line."""
-    key = settings.text_key
+    """Read JSON Lines: the string under `settings.text_key` of each row, or the list of lines (verse); rows without are
+    skipped, by line."""
     blocks = _Blocks(stream)
     for number, line in _lines(blocks):
         where = f"{name}:{number}"
@@ -180,21 +181,47 @@ def read_jsonl(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterat
         except (ValueError, RecursionError):
             yield Skipped(source=where, reason="row is not valid JSON")
             continue
-        if not isinstance(row, dict):
-            yield Skipped(source=where, reason=f"row is no JSON object but {type(row).__name__}")
-        elif not isinstance(row.get(key), str):
-            problem = "is missing" if key not in row else "is no string"
-            yield Skipped(source=where, reason=f"{key!r} {problem}; found keys {sorted(map(str, row))[:8]}")
-        else:
-            inner = row.get("meta")
-            group = inner.get("group") if isinstance(inner, dict) else None
-            meta: dict[str, Any] = {"encoding": blocks.encoding}
-            if isinstance(group, str):
-                meta["group"] = f"{name}:{group}"
-            if isinstance(row.get("id"), str | int):
-                meta["original_id"] = row["id"]
-            text = normalize_tweet(row[key]) if settings.normalize_tweets else row[key]
-            yield Text(text=text, part=str(number), meta=meta)
+        yield _object_text(row, number, name, blocks.encoding, settings)
+
+
+def read_json(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator[Text | Skipped]:
+    """Read a JSON list of objects, each as a row of `read_jsonl`, by its number from 1."""
+    data = stream.read(BLOCK_BYTES)
+    if len(data) == BLOCK_BYTES:
+        yield Skipped(source=name, reason="JSON list too large; as .jsonl it would be read in any size")
+        return
+    decoded = decode(data)
+    try:
+        rows = json.loads(decoded.text)
+    except (ValueError, RecursionError):
+        yield Skipped(source=name, reason="not valid JSON")
+        return
+    if not isinstance(rows, list):
+        yield Skipped(source=name, reason=f"no JSON list but {type(rows).__name__}")
+        return
+    for number, row in enumerate(rows, 1):
+        yield _object_text(row, number, name, decoded.encoding, settings)
+
+
+def _object_text(row: Any, number: int, name: str, encoding: str, settings: CorpusSettings) -> Text | Skipped:
+    """The text of one object: the string under the key, or the lines that a list of strings there holds."""
+    key, where = settings.text_key, f"{name}:{number}"
+    if not isinstance(row, dict):
+        return Skipped(source=where, reason=f"row is no JSON object but {type(row).__name__}")
+    text = row.get(key)
+    if isinstance(text, list) and text and all(isinstance(line, str) for line in text):
+        text = "\n".join(text)
+    if not isinstance(text, str):
+        problem = "is missing" if key not in row else "is no string"
+        return Skipped(source=where, reason=f"{key!r} {problem}; found keys {sorted(map(str, row))[:8]}")
+    inner = row.get("meta")
+    group = inner.get("group") if isinstance(inner, dict) else None
+    meta: dict[str, Any] = {"encoding": encoding}
+    if isinstance(group, str):
+        meta["group"] = f"{name}:{group}"
+    if isinstance(row.get("id"), str | int):
+        meta["original_id"] = row["id"]
+    return Text(text=normalize_tweet(text) if settings.normalize_tweets else text, part=str(number), meta=meta)
 
 
 def read_csv(stream: IO[bytes], name: str, settings: CorpusSettings) -> Iterator[Text | Skipped]:
