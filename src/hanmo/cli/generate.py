@@ -31,6 +31,7 @@ def generate(
     seed: int | None = None,
     stop: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     n: int = 1,
+    adapter: str | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Continue a prompt, or write a text for it with a model that reads one text and writes another.
@@ -59,6 +60,8 @@ def generate(
         End before this string; may be given several times.
     n:
         Number of samples.
+    adapter:
+        Folder of an adapter of the model.
     json:
         Print JSON: prompt, texts and settings.
     """
@@ -72,7 +75,7 @@ def generate(
         "max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p,
         "repetition_penalty": repetition_penalty, "seed": seed, "stop": stop,
     }  # fmt: skip
-    lm = load(model)
+    lm = load(model, adapter=adapter)
     if not hasattr(lm, "generate"):
         raise ModelError(
             f"{lm.model.architecture} writes no text", where=model,

@@ -29,6 +29,7 @@ def predict(
     labels: str | None = None,
     template: str | None = None,
     int8: Annotated[bool, Parameter(negative=())] = False,
+    adapter: str | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Ask a trained model: the class of a text, and what other tasks tell.
@@ -66,6 +67,8 @@ def predict(
         A sentence with {} for the label, such as "This example is {}." (zero-shot tasks).
     int8:
         Compute large products of an encoder in 8 bits: faster on many CPUs, scores off by about a percent.
+    adapter:
+        Folder of an adapter of the model.
     json:
         Print JSON.
     """
@@ -76,7 +79,7 @@ def predict(
     if (file is None) != (out is None):
         raise ConfigError("--file and --out belong together", remedy="Give both, or neither and a text.")
     options: dict[str, Any] = {} if top_k is None else {"top_k": top_k}
-    pipe = partial(pipeline, dtype="int8" if int8 else "float32")
+    pipe = partial(pipeline, adapter=adapter, dtype="int8" if int8 else "float32")
     if pooled:
         options["pooled"] = True
     options |= {"applying": True} if applying else {}
@@ -87,7 +90,7 @@ def predict(
             raise ConfigError("a text and --file were both given", remedy="Give one of them.")
         from hanmo.tasks.predict_file import predict_file
 
-        made_by = f"{_digest(model)} int8" if int8 else _digest(model)
+        made_by = " ".join([_digest(model), *([_digest(adapter)] if adapter else []), *(["int8"] if int8 else [])])
         n = predict_file(pipe(task, model), file, out, made_by=made_by, **options)
         print(f"{n:,} texts answered in {out}")
         return 0

@@ -72,6 +72,8 @@ class MultiTaskRecipe(TaskRecipe):
     """Batches are drawn from tasks in proportion to their rows to this power: 1 by size, 0 from all alike. An epoch has as
     many batches as all tasks together."""
     model: EncoderSection = EncoderSection()
+    adapter: None = None
+    """Several tasks share the encoder that they train; there is no adapter of it."""
 
     @field_validator("tasks")
     @classmethod
