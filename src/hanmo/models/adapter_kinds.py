@@ -9,6 +9,7 @@ from typing import Any
 from hanmo.core.errors import ConfigError
 from hanmo.models.adapter_settings import AdapterSettings, BottleneckSettings, IA3Settings, LoraSettings
 from hanmo.models.adapter_sites import Site
+from hanmo.models.weights.config_keys import words
 
 __all__ = ["KINDS", "AdapterKind"]
 
@@ -57,6 +58,13 @@ def _fold_lora(settings: LoraSettings, sites: Sequence[Site]) -> dict[str, Any]:
     return {"bias": "none", "fan_in_fan_out": any(site.transposed for site in sites), "init_lora_weights": True}
 
 
+_HARMLESS_LORA = words(
+    """
+    fan_in_fan_out init_lora_weights exclude_modules layers_to_transform layers_pattern megatron_core qalora_group_size
+    runtime_config eva_config
+    """
+)
+"""Which layers were chosen is seen in the file; the others name a start, or settings of what is not used."""
 _CHANGE_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 
 KINDS: dict[str, AdapterKind] = {
@@ -73,11 +81,7 @@ KINDS: dict[str, AdapterKind] = {
             "rank_pattern": "ranks",
             "alpha_pattern": "alphas",
         },
-        # which layers were chosen is seen in the file; the others name a start, or settings of what is not used
-        harmless=frozenset(
-            ("fan_in_fan_out", "init_lora_weights", "exclude_modules", "layers_to_transform", "layers_pattern")
-            + ("megatron_core", "qalora_group_size", "runtime_config", "eva_config")
-        ),
+        harmless=_HARMLESS_LORA,
         unfold=_unfold_lora,
         fold=_fold_lora,
     ),

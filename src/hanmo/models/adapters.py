@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,8 +97,12 @@ class AdapterSet:
             )  # fmt: skip
         return self._adapters[name]
 
-    def hold(self, dtype: str) -> None:
+    def hold(self, dtype: str, *, besides: Sequence[str] = ()) -> None:
         """Hold the frozen matrices in bfloat16 or int8 from now on; float32 changes nothing.
+
+        Args:
+            dtype: what to hold them in.
+            besides: modules that an adapter will train whole (`save`), which stay as they are.
 
         Raises:
             ConfigError: if there are adapters already, which were made for other numbers.
@@ -107,8 +111,9 @@ class AdapterSet:
             return
         if self._adapters:
             raise ConfigError("the frozen matrices are chosen before the first adapter", where="adapter.base_dtype")
+        whole = {rule.ours.rpartition(".")[0] for rule in saved_rules(self.model, besides, where="adapter.save")}
         for path, linear in self._base.items():
-            if isinstance(linear, Linear) and min(linear.weight.shape) >= _HELD_LEAST:
+            if path not in whole and isinstance(linear, Linear) and min(linear.weight.shape) >= _HELD_LEAST:
                 self._base[path] = FrozenLinear(linear, dtype=dtype)  # pyright: ignore[reportArgumentType]
                 _put(self.model, path, self._base[path])
 
@@ -123,8 +128,10 @@ class AdapterSet:
         Raises:
             ConfigError: if the name is taken, or a pattern names nothing.
         """
-        chosen = places_of(settings, self.sites, where=where)
         rules = saved_rules(self.model, settings.save, where=f"{where}.save")
+        whole = {rule.ours.rpartition(".")[0] for rule in rules}
+        free = {name: site for name, site in self.sites.items() if site.path not in whole}
+        chosen = places_of(settings, free, where=where)
         return self.put(name, self.make(settings, chosen, rules))
 
     def put(self, name: str, adapter: Adapter) -> Adapter:
@@ -239,7 +246,7 @@ class AdapterSet:
 
     def _own(self, name: str) -> nn.Parameter:
         """A parameter of the model itself."""
-        return self._parameters.get(name, self.model.get_parameter(name))
+        return self._parameters[name] if name in self._parameters else self.model.get_parameter(name)
 
 
 _SET = "_adapter_set"

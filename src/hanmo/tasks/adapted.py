@@ -63,7 +63,7 @@ def adapt(model: Any, settings: AdapterSettings, checkpoint: str) -> AdapterSet:
     settings = settings.model_copy(update={"save": tuple(dict.fromkeys([*settings.save, *names]))})
     name = str(folder.resolve()) if os.path.exists(checkpoint) else checkpoint
     adapters = AdapterSet(model, base_name=name, base_hash=base_hash(folder))
-    adapters.hold(settings.base_dtype)
+    adapters.hold(settings.base_dtype, besides=settings.save)
     adapters.add("default", settings)
     return adapters
 
