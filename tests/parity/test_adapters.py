@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from hanmo.models.adapter_files import read_adapter, write_adapter
-from hanmo.models.adapter_settings import LoraSettings
+from hanmo.models.adapter_settings import IA3Settings, LoraSettings
 from hanmo.models.adapters import AdapterSet
 from hanmo.models.directory import read_model
 
@@ -252,3 +252,45 @@ def test_lora_to_peft(name: str, seed: int, variant: int, tmp_path: Path) -> Non
     theirs = peft.PeftModel.from_pretrained(rival, str(tmp_path / "adapter")).eval()
     batch = make_batch(name, seed)
     assert (outputs(model, batch) - outputs(theirs, batch)).abs().max() <= 1e-5
+
+
+IA3: dict[str, tuple[list[str], list[str]]] = {
+    "BertForSequenceClassification": (["key", "value", "intermediate.dense"], ["intermediate.dense"]),
+    "GPT2LMHeadModel": (["c_attn", "mlp.c_proj"], ["mlp.c_proj"]),
+    "LlamaForCausalLM": (["k_proj", "v_proj", "down_proj"], ["down_proj"]),
+    "T5ForConditionalGeneration": (["k", "v", "wo"], ["wo"]),
+    "AlbertForSequenceClassification": (["key", "value", "ffn_output"], []),
+}
+
+
+@pytest.mark.parametrize("name", IA3)
+@seeds
+def test_ia3_both_ways(name: str, seed: int, tmp_path: Path) -> None:
+    case, (targets, inputs) = CASES[name], IA3[name]
+    rival = make_rival(name, seed)
+    rival.save_pretrained(tmp_path / "base")
+    config = peft.IA3Config(
+        target_modules=targets, feedforward_modules=inputs, modules_to_save=list(case.save) or None,
+        fan_in_fan_out=name.startswith("GPT2"),
+    )  # fmt: skip
+    theirs = peft.get_peft_model(rival, config).eval()
+    disturb((p for p in theirs.parameters() if p.requires_grad), seed)
+    theirs.save_pretrained(tmp_path / "theirs")
+    batch = make_batch(name, seed)
+    expected = outputs(theirs, batch)
+
+    model = read_model(tmp_path / "base")
+    adapters = AdapterSet(model, base_name=str(tmp_path / "base"))
+    before = outputs(model, batch)
+    read_adapter(adapters, tmp_path / "theirs", "theirs")
+    assert (outputs(model, batch) - expected).abs().max() <= 1e-5
+    assert (expected - before).abs().max() > 1e-3
+    adapters.merge()
+    assert (outputs(model, batch) - expected).abs().max() <= 1e-5
+
+    settings = IA3Settings(method="ia3", targets=tuple(targets), inputs=tuple(inputs), save=case.save)
+    disturb(adapters.add("ours", settings).trained(), seed + 1)
+    write_adapter(tmp_path / "ours", adapters, "ours")
+    again = getattr(transformers, name).from_pretrained(tmp_path / "base").eval()
+    loaded = peft.PeftModel.from_pretrained(again, str(tmp_path / "ours")).eval()
+    assert (outputs(loaded, batch) - outputs(model, batch)).abs().max() <= 1e-5
