@@ -55,6 +55,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "tokenizer train": ("hanmo.cli.tokenizer:train", "Train a tokenizer on text: BPE, WordPiece, Unigram, word, char."),
     "tokenizer show": ("hanmo.cli.tokenizer:show", "Cut a text into tokens, and show them."),
     "tokenizer compare": ("hanmo.cli.tokenizer:compare", "Tokenizers side by side on the same text."),
+    "adapter merge": ("hanmo.cli.adapter:merge", "Write the whole model that an adapter makes of its base."),
+    "adapter show": ("hanmo.cli.adapter:show", "An adapter: kind, base, places, sizes."),
     "report": ("hanmo.cli.report:report", "Write the report of a run again, in English or Chinese."),
     "doctor": ("hanmo.cli.doctor:doctor", "Versions, processor, accelerators, extras, and what to do about them."),
 }
@@ -65,6 +67,7 @@ GROUPS: dict[str, str] = {
     "vectors": "Word vectors: train, neighbours, analogies, tests, maps, forms.",
     "ngram": "N-gram language models: train, score, sample.",
     "text": "Look at a text: words, sentences, tags, readings, numbers, forms.",
+    "adapter": "Adapters of models that stay as they are: merge, look at.",
     "tokenizer": "Tokenizers: train, show, compare.",
 }
 """Group of verbs → one line of help."""

@@ -27,6 +27,7 @@ def chat(
     top_p: float | None = 0.95,
     repetition_penalty: float = 1.1,
     seed: int | None = None,
+    adapter: str | None = None,
 ) -> int:
     """Talk to a model in the terminal; a base model continues what you write.
 
@@ -46,6 +47,8 @@ def chat(
         Above 1 discourages tokens already in the text.
     seed:
         The same seed gives the same answers.
+    adapter:
+        Folder of an adapter of the model.
     """
     from hanmo.core.progress import say
     from hanmo.core.settings import check_settings
@@ -60,7 +63,7 @@ def chat(
     check_settings(GenerationSettings, {name: value for name, value in settings.items() if value is not None})
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # a line in another encoding is odd text, not the end of the talk
-    lm = load_language_model(model)
+    lm = load_language_model(model, adapter=adapter)
     templated = lm.tokenizer.chat_template is not None
     if templated:
         say(f"Chat with {model}. {_HELP}")

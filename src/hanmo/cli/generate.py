@@ -36,6 +36,7 @@ def generate(
     prompts: Path | None = None,
     out: Path | None = None,
     check: str | None = None,
+    adapter: str | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Continue a prompt, or write a text for it with a model that reads one text and writes another.
@@ -76,6 +77,8 @@ def generate(
         Where the texts go (.jsonl). Stopped at any moment, the same command goes on.
     check:
         A form that texts of --prompts are measured at without being held to it.
+    adapter:
+        Folder of an adapter of the model.
     json:
         Print JSON: prompt, texts and settings; of --prompts, figures of the texts.
     """
@@ -99,14 +102,16 @@ def generate(
             "--prompts and --out belong together, without a prompt; --check goes with them",
             remedy="Give both, or neither and a prompt.",
         )  # fmt: skip
-    lm = load(model)
+    lm = load(model, adapter=adapter)
     if not hasattr(lm, "generate"):
         raise ModelError(
             f"{lm.model.architecture} writes no text", where=model,
             remedy="Give a model with a language modelling head, such as GPT-2, Llama, Qwen or T5.",
         )  # fmt: skip
     if prompts is not None and out is not None:
-        return _write_file(lm, prompts, out, settings | {"n": n}, model, check, json)
+        from hanmo.models.hub import model_digest
+
+        return _write_file(lm, prompts, out, settings | {"n": n}, model_digest(model, adapter), check, json)
     beginning = prompt if lm.continues else ""
     if suffix is not None and not isinstance(lm, LanguageModel):
         raise ConfigError("this kind of model fills in no middle", where="--suffix", remedy="Leave it out.")
@@ -130,12 +135,11 @@ def generate(
 
 
 def _write_file(
-    lm: Any, prompts: Path, out: Path, settings: dict[str, Any], model: Path, check: str | None, json: bool
+    lm: Any, prompts: Path, out: Path, settings: dict[str, Any], made_by: str, check: str | None, json: bool
 ) -> int:
     """Texts for a file of prompts, and figures of all that are in the file then."""
     from hanmo.evaluation.written_texts import text_figures
     from hanmo.generation.forms import parse_form
-    from hanmo.models.hub import model_digest
     from hanmo.tasks.model_files import settings_of
     from hanmo.tasks.predict_file import predict_file
     from hanmo.tasks.prompt_writer import PromptWriter
@@ -145,7 +149,7 @@ def _write_file(
         parse_form(check)
     options = {name: value for name, value in settings.items() if value is not None}
     options["stop"] = list(options["stop"])
-    predict_file(PromptWriter(lm), prompts, out, made_by=model_digest(model), **options)
+    predict_file(PromptWriter(lm), prompts, out, made_by=made_by, **options)
     rows = [json_library.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     pairs = [(row.get("prompt", row.get("text", "")), text) for row in rows for text in row["texts"]]
     before = [first if lm.continues else "" for first, _ in pairs]

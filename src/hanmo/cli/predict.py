@@ -32,6 +32,7 @@ def predict(
     tgt_lang: str | None = None,
     num_beams: int | None = None,
     int8: Annotated[bool, Parameter(negative=())] = False,
+    adapter: str | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Ask a trained model: the class of a text, and what other tasks tell.
@@ -75,6 +76,8 @@ def predict(
         How many beginnings a search keeps; 1 is greedy (tasks that write a text).
     int8:
         Compute large products of an encoder in 8 bits: faster on many CPUs, scores off by about a percent.
+    adapter:
+        Folder of an adapter of the model.
     json:
         Print JSON.
     """
@@ -85,7 +88,7 @@ def predict(
     if (file is None) != (out is None):
         raise ConfigError("--file and --out belong together", remedy="Give both, or neither and a text.")
     options: dict[str, Any] = {} if top_k is None else {"top_k": top_k}
-    pipe = partial(pipeline, dtype="int8" if int8 else "float32")
+    pipe = partial(pipeline, adapter=adapter, dtype="int8" if int8 else "float32")
     if pooled:
         options["pooled"] = True
     options |= {"applying": True} if applying else {}
@@ -99,7 +102,8 @@ def predict(
         from hanmo.models.hub import model_digest
         from hanmo.tasks.predict_file import predict_file
 
-        made_by = f"{model_digest(model)} int8" if int8 else model_digest(model)
+        digest = model_digest(model, adapter)
+        made_by = f"{digest} int8" if int8 else digest
         n = predict_file(pipe(task, model), file, out, made_by=made_by, **options)
         print(f"{n:,} texts answered in {out}")
         return 0

@@ -18,6 +18,7 @@ def score(
     *,
     file: Path | None = None,
     tokens: Annotated[bool, Parameter(negative=())] = False,
+    adapter: str | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Log-probabilities and bits per byte of a text.
@@ -32,6 +33,8 @@ def score(
         A text file (UTF-8, GB18030, Big5 or Latin-1). One that the tokenizer was trained on is refused.
     tokens:
         Also print the log-probability of each token.
+    adapter:
+        Folder of an adapter of the model.
     json:
         Print JSON.
     """
@@ -40,7 +43,7 @@ def score(
     from hanmo.tokenizers.training_data import refuse_training_text
 
     content = read_text_argument(text, file)
-    lm = load_language_model(model)
+    lm = load_language_model(model, adapter=adapter)
     if file is not None and lm.tokenizer.training_files:
         refuse_training_text(lm.tokenizer.training_files, [file], tokenizer=f"of {model}")
     result = lm.score(content)

@@ -19,6 +19,7 @@ def train(
     out: Path | None = None,
     resume: Annotated[bool, Parameter(negative=())] = False,
     overwrite: Annotated[bool, Parameter(negative=())] = False,
+    adapter_for: str | None = None,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
@@ -36,16 +37,19 @@ def train(
         Go on with an interrupted run, bit for bit.
     overwrite:
         Delete a run that is already there and start again.
+    adapter_for:
+        Train a small adapter of the recipe's checkpoint for this user or tenant, in runs/NAME-FOR.
     dry_run:
         Check everything, print the plan, the size and one decoded training example; train nothing.
     json:
         Print the result as JSON on standard output.
     """
     from hanmo.cli.outcome import finish
-    from hanmo.stories.train import plan, train
+    from hanmo.stories.train import for_someone, plan, read_recipe, train
 
     if dry_run:
-        print(plan(recipe, overrides=set_))
+        checked = read_recipe(recipe, set_)
+        print(plan(checked if adapter_for is None else for_someone(checked, adapter_for)))
         return 0
     result = train(
         recipe,
@@ -53,6 +57,7 @@ def train(
         out=out,
         resume=resume,
         overwrite=overwrite,
+        adapter_for=adapter_for,
         command=shlex.join(["hanmo", *sys.argv[1:]]),
     )
     return finish(result, json=json)

@@ -126,16 +126,19 @@ class Packed:
     """A model's weights as the kernels read them, made again when the model's weights have changed."""
 
     def __init__(self, model: Any):
-        self.state = _state(model)
+        self.state = [(weakref.ref(one), one.data_ptr(), _version(one)) for one in model.parameters()]
         self.plan, self.exact, self.draft = _pack(model)
+
+    def is_of(self, model: Any) -> bool:
+        """Whether no parameter has been replaced or written to since."""
+        now = list(model.parameters())
+        return len(now) == len(self.state) and all(
+            known() is parameter and place == parameter.data_ptr() and version == _version(parameter)
+            for (known, place, version), parameter in zip(self.state, now, strict=True)
+        )
 
 
 _packed: weakref.WeakKeyDictionary[Any, Packed] = weakref.WeakKeyDictionary()
-
-
-def _state(model: Any) -> tuple[tuple[int, int], ...]:
-    """Changes whenever a parameter is replaced or written to."""
-    return tuple((parameter.data_ptr(), _version(parameter)) for parameter in model.parameters())
 
 
 def _version(parameter: Tensor) -> int:
@@ -145,7 +148,7 @@ def _version(parameter: Tensor) -> int:
 def packed_weights(model: Any) -> Packed:
     """The packed weights of a model, packed now if they have changed since the last time."""
     packed = _packed.get(model)
-    if packed is None or packed.state != _state(model):
+    if packed is None or not packed.is_of(model):
         packed = _packed[model] = Packed(model)
     return packed
 

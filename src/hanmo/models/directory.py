@@ -21,7 +21,7 @@ from hanmo.models.weight_files import StoredTensor, list_tensors, read_tensors, 
 from hanmo.models.weights.mapping import Rule
 from hanmo.nn.init import draw
 
-__all__ = ["read_config", "read_eos_ids", "read_model", "read_plan", "write_model"]
+__all__ = ["read_config", "read_eos_ids", "read_model", "read_plan", "write_config", "write_model"]
 
 _FLOATS = ("F64", "F32", "F16", "BF16")
 _TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
@@ -139,15 +139,29 @@ def write_model(path: str | Path, model: Any, *, dtype: torch.dtype | None = Non
     tensors = {name: part for rule in rules for name, part in rule.scatter(parameters[rule.ours])}
     tensors |= {rule.twin: parameters[rule.ours] for rule in rules if rule.twin is not None}
     kind = dtype or next(iter(parameters.values())).dtype
+    write_tensors(path / "model.safetensors", tensors, dtype=dtype)
+    write_config(path, model, dtype=kind)
+
+
+def write_config(path: str | Path, model: Any, *, dtype: torch.dtype = torch.float32) -> None:
+    """Write what tells how a model is built, without its weights: config.json, and generation_config.json where it writes.
+
+    Args:
+        path: folder, made if needed.
+        model: of a known family.
+        dtype: that of its stored weights.
+    """
+    path, config = Path(path), model.config
+    family = family_of(config)
+    kind_of_model = family.architecture(model.architecture)
     keys = family.keys.write(config.model_dump())
     ids = {key: keys[key] for key in _TOKEN_IDS if key in keys}
-    write_tensors(path / "model.safetensors", tensors, dtype=dtype)
     if kind_of_model.generates:
         write_json(path / "generation_config.json", {"_from_model_config": True, **ids})
     head = {
         "architectures": [model.architecture],
         "model_type": family.model_type,
-        "dtype": str(kind).removeprefix("torch."),
+        "dtype": str(dtype).removeprefix("torch."),
     }
     write_json(path / "config.json", head | keys)
 

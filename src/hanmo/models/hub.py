@@ -55,13 +55,16 @@ def find_model(path: str | Path, *, weights: bool = True) -> Path:
     return fetched
 
 
-def model_digest(path: str | Path) -> str:
-    """Hex SHA-256 that stands for a model: its weights, settings and tokenizer.
+def model_digest(path: str | Path, adapter: str | Path | None = None) -> str:
+    """Hex SHA-256 that stands for a model: its weights, settings and tokenizer; and those of an adapter on it.
 
     Raises:
         ModelError: as `find_model`.
     """
-    files = sorted(file for file in find_model(path).iterdir() if file.suffix in (".json", ".safetensors"))
+    folders = [find_model(path), *([Path(adapter)] if adapter is not None else [])]
+    files = [
+        file for folder in folders for file in sorted(folder.iterdir()) if file.suffix in (".json", ".safetensors")
+    ]
     return sha256_text("".join(f"{file.name} {sha256_file(file)}\n" for file in files))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from torch import Tensor
 from hanmo.core.errors import FormatError, ModelError
 from hanmo.core.files import read_json, write_atomic
 
-__all__ = ["StoredTensor", "list_tensors", "read_tensors", "write_tensors"]
+__all__ = ["StoredTensor", "list_tensors", "read_tensors", "weight_files", "write_tensors"]
 
 _DTYPES = {
     torch.float64: "F64",
@@ -37,13 +37,13 @@ class StoredTensor:
     dtype: str
 
 
-def list_tensors(folder: Path) -> list[StoredTensor]:
-    """All tensors of `model.safetensors`, or of the files that its index names.
+def list_tensors(folder: Path, *, name: str | None = None) -> list[StoredTensor]:
+    """All tensors of `model.safetensors`, or of the files that its index names; of another file if it is named.
 
     Raises:
         ModelError: if files are missing, damaged, only there as pickles, or the index points outside the folder.
     """
-    return [tensor for file in _weight_files(folder) for tensor in _headers(file)]
+    return [tensor for file in ([folder / name] if name else weight_files(folder)) for tensor in _headers(file)]
 
 
 def read_tensors(tensors: Iterable[StoredTensor]) -> dict[str, Tensor]:
@@ -55,17 +55,20 @@ def read_tensors(tensors: Iterable[StoredTensor]) -> dict[str, Tensor]:
     return read
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], *, dtype: torch.dtype | None = None) -> None:
+def write_tensors(
+    path: Path, tensors: dict[str, Tensor], *, dtype: torch.dtype | None = None, told: Mapping[str, str] | None = None
+) -> None:
     """Write a safetensors file atomically, one tensor in memory at a time (views and transposes are fine).
 
     Args:
         dtype: convert to this; as they are if None.
+        told: further entries of the header.
 
     Raises:
         StorageError: if the disk is full or may not be written; the old file stays.
     """
     names = sorted(tensors)
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    header: dict[str, Any] = {"__metadata__": {"format": "pt", **(told or {})}}
     end = 0
     for name in names:
         kind = dtype or tensors[name].dtype
@@ -85,7 +88,12 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], *, dtype: torch.dtype 
     write_atomic(path, fill)
 
 
-def _weight_files(folder: Path) -> list[Path]:
+def weight_files(folder: Path) -> list[Path]:
+    """`model.safetensors`, or the files that its index names.
+
+    Raises:
+        ModelError: as `list_tensors`.
+    """
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if single.exists():
         return [single]

@@ -6,6 +6,7 @@ from collections import Counter
 
 from hanmo.core.toml import to_toml
 from hanmo.stories.task_recipe import TaskRecipe
+from hanmo.stories.task_story import count_parameters
 
 __all__ = ["describe_task"]
 
@@ -17,7 +18,9 @@ def describe_task(recipe: TaskRecipe) -> str:
     """Read and check all examples, build the model, train nothing, and say what would happen."""
     work = recipe.work()
     splits = work.examples()
-    model = work.build(splits)
+    model = work.begin(splits)
+    parameters, trained = count_parameters(model.model)
+    few = f", {trained:,} trained ({trained / parameters:.2%})" if recipe.adapter is not None else ""
     learning = work.learn(model, splits)
     batches = learning.batches
     settings = work.training(batches.n_batches)
@@ -30,7 +33,7 @@ def describe_task(recipe: TaskRecipe) -> str:
         [
             f"examples    {len(splits.train):,} train, {len(splits.dev):,} dev, {len(splits.test):,} test",
             f"labels      {len(splits.labels)}: {shown}" if shown else f"labels      {work.answers}",
-            f"model       {model.model.architecture}, {sum(p.numel() for p in model.model.parameters()):,} parameters",
+            f"model       {model.model.architecture}, {parameters:,} parameters{few}",
             f"training    {length} of {work.batch_size * settings.accumulate:,} {work.batch_unit}, "
             f"{batches.n_batches:,} batches an epoch",
             "",

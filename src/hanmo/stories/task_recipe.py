@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from hanmo.core.settings import Settings, differs
+from hanmo.models.adapter_settings import AnyAdapter
 from hanmo.stories.study_recipe import StudySection
 from hanmo.training.settings import ScheduleSettings, TrainingSettings
 
@@ -134,6 +135,15 @@ class TaskRecipe(Settings):
     """Share of the training examples to learn from; all of them if None. The classes are those of all."""
     study: StudySection | None = None
     """Several runs of this recipe, with changes; one if None."""
+    adapter: AnyAdapter | None = None
+    """Train a few numbers beside the checkpoint, which stays as it is; train all of it if None."""
+
+    @model_validator(mode="after")
+    def _adapters_have_a_base(self) -> TaskRecipe:
+        section = getattr(self, "model", None)
+        if self.adapter is not None and isinstance(section, EncoderSection) and section.checkpoint is None:
+            raise ValueError("[adapter] needs a trained model to go with; give model.checkpoint, or leave it out")
+        return self
 
     @property
     @abstractmethod

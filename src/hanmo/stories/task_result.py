@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hanmo.core.files import read_json
@@ -11,13 +12,13 @@ from hanmo.core.progress import format_duration
 from hanmo.core.runs import RunFolder
 from hanmo.stories.result import StoryResult
 
-__all__ = ["TaskResult", "describe_figures", "recorded_task"]
+__all__ = ["TaskResult", "describe_figures", "recorded_task", "weights_file"]
 
 _FILES = (
     "evaluation.json", "predictions.jsonl", "recipe.toml", "report.html",
 )  # fmt: skip
 """What a finished run has."""
-_MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+_MODEL_FILES = ("config.json", "tokenizer.json")
 """What each of its model directories has."""
 
 
@@ -34,6 +35,12 @@ class TaskResult(StoryResult):
     verb: str = "predict"
     """Which `hanmo` command asks it."""
 
+    @property
+    def model(self) -> Path:
+        """The model directory, or that of the adapter."""
+        adapter = self.run / "adapter"
+        return adapter if adapter.is_dir() else super().model
+
     def told(self) -> list[str]:
         lines = [
             f"Trained {self.parameters:,} parameters on {self.n_examples:,} {self.noun}, all in {format_duration(self.seconds)}."
@@ -49,6 +56,11 @@ class TaskResult(StoryResult):
             "Go on with:",
             f"  hanmo {self.verb} {self.example.format(model=shlex.quote(str(self.model)))}",
         ]
+
+
+def weights_file(folder: str) -> str:
+    """Name of the weights in a folder of a run."""
+    return "adapter_model.safetensors" if folder == "adapter" else "model.safetensors"
 
 
 def describe_figures(figures: dict[str, Any]) -> str:
@@ -70,7 +82,7 @@ def recorded_task(
         FormatError: if run.json or evaluation.json is damaged.
     """
     known = run.read()
-    files = [*_FILES, *(f"{folder}/{name}" for folder in folders for name in _MODEL_FILES)]
+    files = [*_FILES, *(f"{folder}/{name}" for folder in folders for name in (*_MODEL_FILES, weights_file(folder)))]
     if known.get("status") != "finished" or not all((run.path / name).is_file() for name in files):
         return None
     return TaskResult(

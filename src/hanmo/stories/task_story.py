@@ -14,7 +14,7 @@ from hanmo.core.progress import say
 from hanmo.core.toml import to_toml
 from hanmo.stories.story import Story, now
 from hanmo.stories.task_recipe import TaskRecipe
-from hanmo.stories.task_result import TaskResult, recorded_task
+from hanmo.stories.task_result import TaskResult, recorded_task, weights_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hanmo.training.result import FitResult
     from hanmo.training.settings import TrainingSettings
 
-__all__ = ["Judged", "Learning", "TaskStory", "TaskWork"]
+__all__ = ["Judged", "Learning", "TaskStory", "TaskWork", "count_parameters"]
 
 RecipeT = TypeVar("RecipeT", bound=TaskRecipe)
 ModelT = TypeVar("ModelT", bound="LoadedModel")
@@ -83,8 +83,8 @@ class TaskWork(ABC, Generic[RecipeT, ModelT]):
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """Model directories of a finished run."""
-        return ("model",)
+        """Model directories of a finished run; those of adapters go with the model that they name."""
+        return ("model",) if self.recipe.adapter is None else ("adapter",)
 
     @abstractmethod
     def read(self) -> Splits[Any]:
@@ -98,6 +98,16 @@ class TaskWork(ABC, Generic[RecipeT, ModelT]):
     @abstractmethod
     def build(self, splits: Splits[Any]) -> ModelT:
         """The untrained model with its tokenizer."""
+
+    def begin(self, splits: Splits[Any]) -> ModelT:
+        """The untrained model as it is trained: with its adapter, if the recipe asks for one."""
+        model = self.build(splits)
+        if self.recipe.adapter is not None:
+            from hanmo.tasks.adapted import adapt
+
+            recipe: Any = self.recipe
+            adapt(model.model, recipe.adapter, recipe.model.checkpoint)
+        return model
 
     @abstractmethod
     def learn(self, model: ModelT, splits: Splits[Any]) -> Learning:
@@ -126,10 +136,24 @@ class TaskWork(ABC, Generic[RecipeT, ModelT]):
     def restore(self, model: ModelT, run: Path) -> None:
         """Give a model the weights that a finished run has stored."""
         from hanmo.models.directory import read_model
+        from hanmo.tasks.adapted import restore_adapter
 
         network: Any = model.model
+        if self.recipe.adapter is not None:
+            restore_adapter(network, run / self.folders[0])
+            return
         stored = read_model(run / self.folders[0], architecture=network.architecture)
         network.load_state_dict(stored.state_dict())
+
+
+def count_parameters(model: Any) -> tuple[int, int]:
+    """Numbers of a model, and those of them that are trained. What a frozen layer holds in few bits is a buffer."""
+    from hanmo.nn.frozen_linear import FrozenLinear
+
+    held = [module for module in model.modules() if isinstance(module, FrozenLinear)]
+    n_held = sum(module.weight.numel() + (0 if module.bias is None else module.bias.numel()) for module in held)
+    counts = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    return n_held + sum(n for n, _ in counts), sum(n for n, trained in counts if trained)
 
 
 class TaskStory(Story[TaskRecipe, TaskResult]):
@@ -144,11 +168,13 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
             splits = self._read(work)
         sizes = {name: len(getattr(splits, name)) for name in ("train", "dev", "test")}
         self.run.record(data={"examples": sizes, "labels": list(splits.labels), "notes": splits.notes})
-        model = work.build(splits)
+        model = work.begin(splits)
         self._refuse_training_text(model)
-        parameters = sum(parameter.numel() for parameter in model.model.parameters())
-        self.run.record(model={"architecture": model.model.architecture, "parameters": parameters})
-        say(f"{parameters:,} parameters; {', '.join(f'{n:,} {name}' for name, n in sizes.items())} {work.noun}")
+        parameters, trained = count_parameters(model.model)
+        known = {"architecture": model.model.architecture, "parameters": parameters}
+        few = f", of which {trained:,} ({trained / parameters:.2%}) are trained" if self.recipe.adapter else ""
+        self.run.record(model=known | ({"trained_parameters": trained} if few else {}))
+        say(f"{parameters:,} parameters{few}; {', '.join(f'{n:,} {name}' for name, n in sizes.items())} {work.noun}")
         with self.timed("train"):
             fitted = self._train(work, model, splits)
         self.stages[-1]["seconds"] = round(fitted.seconds, 3)  # of all sessions
@@ -185,7 +211,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         splits = self._read(work)
         if name in read_json(self.run.path / "evaluation.json") or not getattr(splits, name):
             return
-        model = work.build(splits)
+        model = work.begin(splits)
         work.restore(model, self.run.path)
         model.model.to(pick_device(self.recipe.device)).eval()
         work.choose(model, splits)
@@ -202,6 +228,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
 
     def _train(self, work: TaskWork[Any, Any], model: LoadedModel, splits: Splits[Any]) -> FitResult:
         from hanmo.core.devices import choose_compute, pick_device
+        from hanmo.models.adapters import adapters_of
         from hanmo.training.loop import fit
 
         recipe = self.recipe
@@ -215,6 +242,9 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
             "tokenizer": model.tokenizer.sha256,
             "model": sha256_text(model.config.model_dump_json(exclude={"calibration"})),
         }
+        adapters = adapters_of(model.model)
+        if adapters is not None and recipe.adapter is not None:
+            identity |= {"base": adapters.base_hash or "", "adapter": recipe.adapter.model_dump_json()}
         fitted = fit(
             model.model, loss=learning.loss, batches=learning.batches,
             settings=work.training(learning.batches.n_batches), run=self.run,
@@ -240,7 +270,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
             if polished := work.polish(model, splits, self.run.checkpoints):
                 self.run.record(training=self.run.read()["training"] | polished)
             work.choose(model, splits)
-            model.save(self.run.model)
+            model.save(self.run.path / work.folders[0].split("/")[0])
         with self.timed("evaluate"):
             evaluation = self._judge(work, model, splits, self.judged)
         write_text(self.run.path / "recipe.toml", to_toml(self.recipe.model_dump(mode="json")))
@@ -248,8 +278,8 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         self.run.record(
             status="finished", finished=now(), seconds=self.seconds(), energy=self.energy_used(),
             hashes={"tokenizer.json": model.tokenizer.sha256} | {
-                f"{folder}/model.safetensors".removeprefix("model/"): sha256_file(
-                    self.run.path / folder / "model.safetensors"
+                f"{folder}/{weights_file(folder)}".removeprefix("model/"): sha256_file(
+                    self.run.path / folder / weights_file(folder)
                 )
                 for folder in work.folders
             },

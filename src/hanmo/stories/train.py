@@ -30,7 +30,7 @@ from hanmo.stories.task_result import TaskResult
 from hanmo.stories.task_story import TaskStory
 from hanmo.stories.translation_recipe import TranslationRecipe
 
-__all__ = ["Recipe", "Result", "open_run", "plan", "read_recipe", "train"]
+__all__ = ["Recipe", "Result", "for_someone", "open_run", "plan", "read_recipe", "train"]
 
 Recipe = PretrainRecipe | TaskRecipe
 Result = PretrainResult | TaskResult | StudyResult
@@ -88,6 +88,7 @@ def train(
     out: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    adapter_for: str | None = None,
     command: str | None = None,
 ) -> Result:
     """Run a recipe from raw text, or labelled examples, to a trained, evaluated model directory.
@@ -98,6 +99,8 @@ def train(
         out: run folder; `runs/NAME` unless given.
         resume: go on with an interrupted run, bit for bit.
         overwrite: delete a run that is already there.
+        adapter_for: name of a user or tenant: train an adapter of the recipe's checkpoint for them (LoRA, if the recipe
+            does not say which), in a run folder of their own, `runs/NAME-FOR`.
         command: what the user typed, for the record.
 
     Raises:
@@ -105,12 +108,30 @@ def train(
         HanmoError: whatever goes wrong later, with place and remedy.
     """
     checked = read_recipe(recipe, overrides) if isinstance(recipe, (str, Path)) else recipe
+    if adapter_for is not None:
+        checked = for_someone(checked, adapter_for)
     path = Path(out) if out is not None else Path("runs") / checked.name
     run = open_run(path, checked, resume=resume, overwrite=overwrite)
     if isinstance(checked, TaskRecipe):
         story = TaskStory if checked.study is None else StudyStory
         return story(checked, run, resume).carry_out(command)
     return pretrain(checked, run, resume=resume, command=command)
+
+
+def for_someone(recipe: Recipe, name: str) -> Recipe:
+    """The same recipe for one user or tenant, with an adapter.
+
+    Raises:
+        ConfigError: if the recipe has no checkpoint that adapters could share, or the name cannot be one of a folder.
+    """
+    if not isinstance(recipe, TaskRecipe):
+        raise ConfigError(
+            "this recipe trains a model from nothing, which nobody shares", where="--adapter-for",
+            remedy="Take the recipe of a task, with model.checkpoint.",
+        )  # fmt: skip
+    given = {} if recipe.adapter is not None else {"adapter": {"method": "lora"}}
+    values = recipe.model_dump(mode="json", exclude_unset=True) | given | {"name": f"{recipe.name}-{name}"}
+    return check_settings(type(recipe), values)
 
 
 def open_run(path: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> RunFolder:

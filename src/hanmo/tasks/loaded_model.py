@@ -7,8 +7,10 @@ from typing import Any
 
 from torch import nn
 
-from hanmo.core.errors import ModelError
+from hanmo.core.errors import ConfigError, ModelError
+from hanmo.models.adapters import AdapterSet, adapters_of
 from hanmo.models.directory import write_model
+from hanmo.tasks.adapted import attach_adapter, save_adapter
 from hanmo.tokenizers.tokenizer import Tokenizer
 
 __all__ = ["LoadedModel"]
@@ -51,8 +53,53 @@ class LoadedModel:
         n = sum(parameter.numel() for parameter in self.model.parameters())
         return f"{type(self).__name__}({self.model.architecture}, {n:,} parameters, {self.tokenizer!r})"
 
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of its adapters."""
+        own = adapters_of(self.model)
+        return () if own is None else own.names
+
+    def add_adapter(self, path: str | Path, name: str) -> None:
+        """Read one more adapter of this model, and switch to it.
+
+        Raises:
+            ModelError: if it is missing or damaged, or belongs to another model.
+        """
+        attach_adapter(self._adapter_set(), path, name)
+
+    def switch_adapter(self, name: str | None) -> None:
+        """Compute with the adapter of this name; with the model as it was for None.
+
+        Raises:
+            ConfigError: if there is none of this name.
+        """
+        self._adapter_set().switch(name)
+
+    def merge_adapter(self) -> None:
+        """Make the active adapter part of the matrices, so that it costs nothing; `switch_adapter` takes it out again.
+
+        Raises:
+            ConfigError: if none is active.
+            ModelError: if it is of a kind that cannot be merged.
+        """
+        self._adapter_set().merge()
+
+    def _adapter_set(self) -> AdapterSet:
+        own = adapters_of(self.model)
+        if own is None:
+            raise ConfigError(
+                "this model was loaded without adapters", where="adapter",
+                remedy="Load it with one: hanmo.load(BASE, adapter=ADAPTER).",
+            )  # fmt: skip
+        return own
+
     def save(self, path: str | Path) -> None:
-        """Write a model directory that `hanmo.load` and `transformers` read."""
-        write_model(path, self.model)
+        """Write a model directory that `hanmo.load` and `transformers` read; a directory of PEFT where an adapter is active
+        that is not merged."""
+        own = adapters_of(self.model)
+        if own is not None and own.active is not None and not own.merged:
+            save_adapter(path, self.model)
+        else:
+            write_model(path, self.model)
         if self.tokenizer is not None:
             self.tokenizer.save(path)

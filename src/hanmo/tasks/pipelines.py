@@ -128,12 +128,20 @@ PIPELINES: dict[str, Callable[[Any, object], Pipeline]] = {
 """Name of a task → from an opened model and its place to its pipeline."""
 
 
-def pipeline(task: str, model: str | Path, *, device: str = "auto", dtype: str = "float32") -> Any:
+def pipeline(
+    task: str,
+    model: str | Path,
+    *,
+    adapter: str | Path | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+) -> Any:
     """A function from texts to answers.
 
     Args:
         task: a name in `PIPELINES`; "translation_en_to_de" says the languages as well.
-        model: a model directory, such as runs/NAME/model, or the name of one on the Hugging Face hub.
+        model: a model directory, such as runs/NAME/model, or the name of one on the Hugging Face hub; or an adapter.
+        adapter: folder of an adapter of the model.
         device: auto, cpu, cuda, mps.
         dtype: float32, or int8 for an encoder on the CPU: large products in 8 bits (see `hanmo.models.int8`).
 
@@ -146,11 +154,14 @@ def pipeline(task: str, model: str | Path, *, device: str = "auto", dtype: str =
         raise ConfigError(f"there is no task {task!r}", where="task", remedy=f"Choose one of {', '.join(PIPELINES)}.")
     if dtype not in ("float32", "int8"):
         raise ConfigError(f"pipelines do not compute in {dtype!r}", where="dtype", remedy="Choose float32 or int8.")
-    opened = load(model, device="cpu" if dtype == "int8" and device == "auto" else device)
+    opened = load(model, adapter=adapter, device="cpu" if dtype == "int8" and device == "auto" else device)
     if dtype == "int8":
         if type(opened) is not LoadedModel:  # its subclasses write text
             raise ModelError(f"8 bits are for encoders, not for a {type(opened).__name__}", where=model)
+        if opened.adapters:
+            opened.merge_adapter()
         use_int8(opened.model, where=model)
+    where = model if adapter is None else adapter
     if languages is not None:
-        return TranslationPipeline(_writing(opened, model), src_lang=languages[1], tgt_lang=languages[2])
-    return PIPELINES[task](opened, model)
+        return TranslationPipeline(_writing(opened, where), src_lang=languages[1], tgt_lang=languages[2])
+    return PIPELINES[task](opened, where)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from hanmo.core.errors import FormatError, StorageError, TrainingError, storage_error
 from hanmo.core.files import new_folder, read_json, sha256_file, sha256_text, sweep_orphans, write_json
 from hanmo.core.progress import say
+from hanmo.models.adapters import adapters_of
 from hanmo.training.randomness import RandomState
 
 __all__ = [
@@ -75,10 +76,14 @@ def has_checkpoints(folder: Path) -> bool:
 
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and persistent buffers by name; a tied tensor once, under its first name."""
+    """Parameters and persistent buffers by name; a tied tensor once, under its first name. Of a model with an adapter what
+    the adapter has: the rest is read from where it came from."""
     unique: dict[int, tuple[str, Tensor]] = {}
+    adapters = adapters_of(model)
+    mine = None if adapters is None else adapters.trained_names()
     for name, tensor in model.state_dict(keep_vars=True).items():
-        unique.setdefault(id(tensor), (name, tensor))
+        if mine is None or name in mine:
+            unique.setdefault(id(tensor), (name, tensor))
     return {name: tensor.detach() for name, tensor in unique.values()}
 
 

@@ -1,0 +1,296 @@
+"""Adapters against `peft`, both directions, on every family and random odd shapes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import peft
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+from torch import Tensor
+
+from hanmo.models.adapter_files import read_adapter, write_adapter
+from hanmo.models.adapter_settings import IA3Settings, LoraSettings
+from hanmo.models.adapters import AdapterSet
+from hanmo.models.directory import read_model
+
+pytestmark = [
+    # of peft, about itself, about layers stored (in, out), and about models that no folder holds
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated"),
+    pytest.mark.filterwarnings("ignore:fan_in_fan_out is set to"),
+    pytest.mark.filterwarnings("ignore:Could not find a config file"),
+    pytest.mark.filterwarnings("ignore::UserWarning:peft.*"),
+]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One class with what is tried on it."""
+
+    config: Callable[[random.Random], transformers.PreTrainedConfig]
+    targets: str | list[str]
+    save: tuple[str, ...] = ()
+
+
+def _bert(rng: random.Random) -> transformers.PreTrainedConfig:
+    heads = rng.choice([1, 2, 3, 5])
+    return transformers.BertConfig(
+        vocab_size=53, hidden_size=heads * rng.choice([2, 3, 5]), num_hidden_layers=rng.randint(1, 3), num_labels=3,
+        num_attention_heads=heads, intermediate_size=rng.choice([13, 40]), max_position_embeddings=31,
+    )  # fmt: skip
+
+
+def _roberta(rng: random.Random) -> transformers.PreTrainedConfig:
+    heads = rng.choice([1, 2, 3, 5])
+    return transformers.RobertaConfig(
+        vocab_size=53, hidden_size=heads * rng.choice([2, 3, 5]), num_hidden_layers=rng.randint(1, 3), num_labels=3,
+        num_attention_heads=heads, intermediate_size=rng.choice([13, 40]), max_position_embeddings=33,
+    )  # fmt: skip
+
+
+def _albert(rng: random.Random) -> transformers.PreTrainedConfig:
+    heads = rng.choice([1, 2, 3])
+    return transformers.AlbertConfig(
+        vocab_size=53, embedding_size=7, hidden_size=heads * rng.choice([3, 5]), num_hidden_layers=4, num_labels=3,
+        num_hidden_groups=rng.choice([1, 2]), num_attention_heads=heads, intermediate_size=13, max_position_embeddings=31,
+    )  # fmt: skip
+
+
+def _gpt2(rng: random.Random) -> transformers.PreTrainedConfig:
+    heads = rng.choice([1, 2, 3, 5])
+    return transformers.GPT2Config(
+        vocab_size=53, n_positions=31, n_embd=heads * rng.choice([2, 3, 6]), n_layer=rng.randint(1, 3), n_head=heads,
+        n_inner=rng.choice([None, 13]), num_labels=3, bos_token_id=None, eos_token_id=None, pad_token_id=0,
+    )  # fmt: skip
+
+
+def _rotary(kind: Any) -> Callable[[random.Random], transformers.PreTrainedConfig]:
+    def make(rng: random.Random) -> transformers.PreTrainedConfig:
+        few = rng.choice([1, 2, 3])
+        heads = few * rng.choice([1, 2, 3])
+        return kind(
+            vocab_size=53, max_position_embeddings=31, hidden_size=heads * rng.choice([2, 4]), intermediate_size=13,
+            num_hidden_layers=rng.randint(1, 3), num_attention_heads=heads, num_key_value_heads=few,
+            head_dim=rng.choice([2, 4]), num_labels=3, tie_word_embeddings=rng.random() < 0.5, pad_token_id=0,
+            bos_token_id=None, eos_token_id=None,
+        )  # fmt: skip
+
+    return make
+
+
+def _t5(rng: random.Random) -> transformers.PreTrainedConfig:
+    return transformers.T5Config(
+        vocab_size=53, d_model=rng.choice([6, 10]), d_kv=rng.choice([2, 3]), d_ff=13, num_layers=rng.randint(1, 2),
+        num_decoder_layers=rng.randint(1, 3), num_heads=rng.choice([2, 3]), decoder_start_token_id=0,
+        feed_forward_proj=rng.choice(["relu", "gated-gelu"]),
+    )  # fmt: skip
+
+
+def _marian(rng: random.Random) -> transformers.PreTrainedConfig:
+    return transformers.MarianConfig(
+        vocab_size=53, d_model=12, encoder_layers=rng.randint(1, 2), decoder_layers=rng.randint(1, 2), encoder_ffn_dim=13,
+        decoder_ffn_dim=13, encoder_attention_heads=3, decoder_attention_heads=3, max_position_embeddings=31,
+        pad_token_id=0, eos_token_id=1, decoder_start_token_id=0, scale_embedding=True,
+    )  # fmt: skip
+
+
+def _xlnet(rng: random.Random) -> transformers.PreTrainedConfig:
+    heads = rng.choice([1, 2, 3])
+    return transformers.XLNetConfig(
+        vocab_size=53, d_model=heads * rng.choice([2, 4]), n_layer=rng.randint(1, 3), n_head=heads, d_inner=13, num_labels=3,
+    )  # fmt: skip
+
+
+def _clip(rng: random.Random) -> transformers.PreTrainedConfig:
+    heads = rng.choice([1, 2, 3])
+    tower = {"hidden_size": heads * 4, "num_attention_heads": heads, "intermediate_size": 13, "num_hidden_layers": 2}
+    return transformers.CLIPConfig(
+        text_config={**tower, "vocab_size": 53, "max_position_embeddings": 31, "eos_token_id": 2},
+        vision_config={**tower, "image_size": 12, "patch_size": 4},
+        projection_dim=6,
+    )
+
+
+CASES = {
+    "BertForSequenceClassification": Case(_bert, ["query", "value"], ("classifier",)),
+    "BertForTokenClassification": Case(_bert, r".*layer\.0\..*dense", ("classifier",)),
+    "BertForMaskedLM": Case(_bert, ["key", "attention.output.dense", "intermediate.dense"]),
+    "BertModel": Case(_bert, ["query", "pooler.dense"]),
+    "RobertaForSequenceClassification": Case(_roberta, ["query", "output.dense"], ("classifier",)),
+    "AlbertForSequenceClassification": Case(
+        _albert, ["query", "value", "ffn", "embedding_hidden_mapping_in"], ("classifier",)
+    ),
+    "GPT2LMHeadModel": Case(_gpt2, ["c_attn", "c_proj", "c_fc"]),
+    "GPT2ForSequenceClassification": Case(_gpt2, ["c_attn"], ("score",)),
+    "LlamaForCausalLM": Case(_rotary(transformers.LlamaConfig), ["q_proj", "v_proj", "down_proj", "up_proj"]),
+    "LlamaForSequenceClassification": Case(_rotary(transformers.LlamaConfig), ["k_proj", "gate_proj"], ("score",)),
+    "MistralForCausalLM": Case(_rotary(transformers.MistralConfig), ["o_proj"]),
+    "Qwen2ForCausalLM": Case(_rotary(transformers.Qwen2Config), ["q_proj", "k_proj", "v_proj"]),
+    "Qwen3ForCausalLM": Case(_rotary(transformers.Qwen3Config), ["q_proj", "v_proj", "gate_proj"]),
+    "T5ForConditionalGeneration": Case(_t5, ["q", "v", "wo"]),
+    "MarianMTModel": Case(_marian, ["q_proj", "k_proj", "fc2"]),
+    "XLNetForSequenceClassification": Case(_xlnet, ["layer_1", "layer_2"], ("logits_proj",)),
+    "CLIPModel": Case(_clip, ["q_proj", "v_proj", "fc1", "visual_projection"]),
+}
+VARIANTS: list[dict[str, Any]] = [{}, {"use_rslora": True}, {"use_dora": True}]
+every_case = pytest.mark.parametrize("name", CASES)
+seeds = pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 20))])
+
+
+def make_rival(name: str, seed: int) -> Any:
+    torch.manual_seed(seed)
+    rival = getattr(transformers, name)(CASES[name].config(random.Random(seed))).eval()
+    with torch.no_grad():
+        for key, parameter in rival.named_parameters():
+            if "embed_positions" not in key:  # sines and cosines
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+    return rival
+
+
+def make_batch(name: str, seed: int) -> dict[str, Tensor]:
+    rng = torch.Generator().manual_seed(seed)
+    ids = torch.randint(3, 53, (2, 9), generator=rng)
+    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if name == "CLIPModel":
+        ids[:, -1] = 52
+        batch["pixel_values"] = torch.randn(2, 3, 12, 12, generator=rng)
+    if name.startswith(("T5", "Marian")):
+        batch["decoder_input_ids"] = torch.randint(3, 53, (2, 5), generator=rng)
+    return batch
+
+
+def outputs(model: Any, batch: dict[str, Tensor]) -> Tensor:
+    out = model(**batch)
+    for key in ("logits", "logits_per_text", "pooler_output"):
+        if getattr(out, key, None) is not None:
+            return out[key]
+    raise AssertionError(f"nothing to compare in {list(out)}")
+
+
+def disturb(parameters: Any, seed: int) -> None:
+    """Values that change something: B begins with zeros."""
+    rng = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in parameters:
+            parameter.add_(torch.randn(parameter.shape, generator=rng) * 0.2)
+
+
+@every_case
+@seeds
+@pytest.mark.parametrize("variant", range(len(VARIANTS)))
+def test_lora_from_peft(name: str, seed: int, variant: int, tmp_path: Path) -> None:
+    rng, case = random.Random(seed + variant), CASES[name]
+    rival = make_rival(name, seed)
+    rival.save_pretrained(tmp_path / "base")
+    config = peft.LoraConfig(
+        r=rng.choice([1, 3, 5]), lora_alpha=rng.choice([2, 7]), target_modules=case.targets,
+        modules_to_save=list(case.save) or None, fan_in_fan_out=name.startswith("GPT2"), **VARIANTS[variant],
+    )  # fmt: skip
+    theirs = peft.get_peft_model(rival, config).eval()
+    disturb((p for p in theirs.parameters() if p.requires_grad), seed)
+    theirs.save_pretrained(tmp_path / "adapter")
+
+    model = read_model(tmp_path / "base")
+    adapters = AdapterSet(model)
+    before = outputs(model, make_batch(name, seed))
+    adapter = read_adapter(adapters, tmp_path / "adapter")
+    for parameter in adapter.trained():
+        parameter.requires_grad_(True)
+    batch = make_batch(name, seed)
+    ours, expected = outputs(model, batch), outputs(theirs, batch)
+    assert (ours - expected).abs().max() <= 1e-5
+    assert (ours - before).abs().max() > 1e-3
+
+    adapters.merge()
+    assert (outputs(model, batch) - expected).abs().max() <= 1e-5
+    adapters.switch(None)
+    assert torch.equal(outputs(model, batch), before)
+
+    ours.square().sum().backward()
+    expected.square().sum().backward()
+    _same_gradients(adapters, theirs, tmp_path)
+
+
+def _same_gradients(adapters: AdapterSet, theirs: Any, folder: Path) -> None:
+    """Written as adapters, the gradients of both have the same names: compare the files."""
+    floor = 0.0
+    for parameter in (*adapters["default"].trained(), *(p for p in theirs.parameters() if p.requires_grad)):
+        parameter.data = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        floor = max(floor, float(parameter.data.abs().max()))
+    write_adapter(folder / "ours", adapters, "default")
+    theirs.save_pretrained(folder / "theirs")
+    mine, other = (load_file(folder / which / "adapter_model.safetensors") for which in ("ours", "theirs"))
+    assert mine.keys() == other.keys()
+    for key, value in other.items():
+        assert (mine[key] - value).abs().max() <= 1e-4 * max(float(value.abs().max()), 1e-3 * floor), key
+
+
+@every_case
+@seeds
+@pytest.mark.parametrize("variant", range(len(VARIANTS)))
+def test_lora_to_peft(name: str, seed: int, variant: int, tmp_path: Path) -> None:
+    rng, case = random.Random(seed + variant), CASES[name]
+    rival = make_rival(name, seed)
+    rival.save_pretrained(tmp_path / "base")
+    model = read_model(tmp_path / "base")
+    adapters = AdapterSet(model, base_name=str(tmp_path / "base"))
+    flags = VARIANTS[variant]
+    settings = LoraSettings(
+        rank=rng.choice([1, 3, 5]), alpha=rng.choice([2.0, 7.5]), save=case.save,
+        targets=case.targets if isinstance(case.targets, str) else tuple(case.targets),
+        rslora="use_rslora" in flags, dora="use_dora" in flags,
+    )  # fmt: skip
+    adapter = adapters.add("default", settings)
+    disturb(adapter.trained(), seed)
+    write_adapter(tmp_path / "adapter", adapters, "default")
+    theirs = peft.PeftModel.from_pretrained(rival, str(tmp_path / "adapter")).eval()
+    batch = make_batch(name, seed)
+    assert (outputs(model, batch) - outputs(theirs, batch)).abs().max() <= 1e-5
+
+
+IA3: dict[str, tuple[list[str], list[str]]] = {
+    "BertForSequenceClassification": (["key", "value", "intermediate.dense"], ["intermediate.dense"]),
+    "GPT2LMHeadModel": (["c_attn", "mlp.c_proj"], ["mlp.c_proj"]),
+    "LlamaForCausalLM": (["k_proj", "v_proj", "down_proj"], ["down_proj"]),
+    "T5ForConditionalGeneration": (["k", "v", "wo"], ["wo"]),
+    "AlbertForSequenceClassification": (["key", "value", "ffn_output"], []),
+}
+
+
+@pytest.mark.parametrize("name", IA3)
+@seeds
+def test_ia3_both_ways(name: str, seed: int, tmp_path: Path) -> None:
+    case, (targets, inputs) = CASES[name], IA3[name]
+    rival = make_rival(name, seed)
+    rival.save_pretrained(tmp_path / "base")
+    config = peft.IA3Config(
+        target_modules=targets, feedforward_modules=inputs, modules_to_save=list(case.save) or None,
+        fan_in_fan_out=name.startswith("GPT2"),
+    )  # fmt: skip
+    theirs = peft.get_peft_model(rival, config).eval()
+    disturb((p for p in theirs.parameters() if p.requires_grad), seed)
+    theirs.save_pretrained(tmp_path / "theirs")
+    batch = make_batch(name, seed)
+    expected = outputs(theirs, batch)
+
+    model = read_model(tmp_path / "base")
+    adapters = AdapterSet(model, base_name=str(tmp_path / "base"))
+    before = outputs(model, batch)
+    read_adapter(adapters, tmp_path / "theirs", "theirs")
+    assert (outputs(model, batch) - expected).abs().max() <= 1e-5
+    assert (expected - before).abs().max() > 1e-3
+    adapters.merge()
+    assert (outputs(model, batch) - expected).abs().max() <= 1e-5
+
+    settings = IA3Settings(method="ia3", targets=tuple(targets), inputs=tuple(inputs), save=case.save)
+    disturb(adapters.add("ours", settings).trained(), seed + 1)
+    write_adapter(tmp_path / "ours", adapters, "ours")
+    again = getattr(transformers, name).from_pretrained(tmp_path / "base").eval()
+    loaded = peft.PeftModel.from_pretrained(again, str(tmp_path / "ours")).eval()
+    assert (outputs(loaded, batch) - outputs(model, batch)).abs().max() <= 1e-5
