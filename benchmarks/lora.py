@@ -25,6 +25,7 @@ from machine_line import machine_line
 from minilm import minilm
 
 from hanmo.models.adapter_settings import LoraSettings
+from hanmo.models.bert import BertConfig, bert
 from hanmo.models.directory import read_model
 from hanmo.tasks.adapted import adapt
 
@@ -75,18 +76,19 @@ def made(kind: str, arguments: argparse.Namespace) -> Callable[[], None]:
         model.requires_grad_(False)
         model.backbone.embedding.register_forward_hook(lambda _module, _inputs, out: out.requires_grad_())
         return step(model, inputs, update=False)
+    n_all = sum(p.numel() for p in model.parameters())
     adapters = adapt(model, LoraSettings(rank=arguments.rank, **KINDS[kind]), arguments.checkpoint)
     model.train()
     n_trained = sum(p.numel() for p in adapters["default"].trained())
-    n_all = sum(p.numel() for p in classifier(arguments.checkpoint).parameters())
-    print(f"{kind}: {n_trained:,} of {n_all:,} parameters trained, {n_trained / n_all:.2%}", file=sys.stderr)
+    print(f"{kind}: {n_trained:,} beside {n_all:,} parameters, {n_trained / (n_all + n_trained):.2%}", file=sys.stderr)
     return step(model, inputs, update=True)
 
 
 def peak(kind: str, arguments: argparse.Namespace) -> None:
     """Print the bytes that a few steps need."""
-    # what libraries take on first use is no part of it
-    torch.nn.functional.linear(torch.randn(64, 64, requires_grad=True), torch.randn(64, 64)).sum().backward()
+    # what libraries take on first use, compiled kernels among them, is no part of it
+    small = BertConfig(vocab_size=30_000, d_model=32, n_layers=1, n_heads=2, max_len=64, labels=("no", "yes"))
+    step(bert(small, "BertForSequenceClassification"), batch(2, 8, 0), update=True)()
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     before = resident("VmRSS")
     take = made(kind, arguments)

@@ -161,7 +161,7 @@ def test_the_other_kinds_change_the_model_and_come_back_from_their_files(tmp_pat
 
 
 @pytest.mark.parametrize(("dtype", "off"), [("bfloat16", 0.01), ("int8", 0.02)])
-def test_a_base_in_few_bits(dtype: str, off: float) -> None:
+def test_a_base_in_few_bits(dtype: str, off: float, tmp_path: Path) -> None:
     model = small_bert()
     before = logits(model)
     adapters = AdapterSet(model)
@@ -174,6 +174,9 @@ def test_a_base_in_few_bits(dtype: str, off: float) -> None:
     assert all(p.grad is not None for p in adapters["a"].trained())
     with pytest.raises(ConfigError, match="before the first adapter"):
         adapters.hold(dtype)
+    adapters.switch(None)
+    with pytest.raises(ModelError, match="held in few bits"):
+        write_model(tmp_path, model)
 
 
 def test_text_is_written_by_the_merged_model_and_not_by_a_stale_copy() -> None:

@@ -128,6 +128,7 @@ def write_model(path: str | Path, model: Any, *, dtype: torch.dtype | None = Non
         dtype: of the stored weights; the model's own if None.
 
     Raises:
+        ModelError: if matrices are not there as they are stored.
         StorageError: if the disk is full or may not be written.
     """
     path, config = Path(path), model.config
@@ -136,6 +137,11 @@ def write_model(path: str | Path, model: Any, *, dtype: torch.dtype | None = Non
     kind_of_model = family.architecture(model.architecture)
     rules = kind_of_model.rules(config)
     parameters = dict(model.named_parameters())
+    if any(rule.ours not in parameters for rule in rules):
+        raise ModelError(
+            "some matrices of this model are held in few bits, or in an adapter that is active", where=path,
+            remedy="Load the model as it is stored, merge the adapter into it, and write that.",
+        )  # fmt: skip
     tensors = {name: part for rule in rules for name, part in rule.scatter(parameters[rule.ours])}
     tensors |= {rule.twin: parameters[rule.ours] for rule in rules if rule.twin is not None}
     kind = dtype or next(iter(parameters.values())).dtype
