@@ -113,7 +113,13 @@ def test_a_finished_run_is_left_alone(run: Path, data: Path) -> None:
 )
 def test_pairs_and_triples_are_learned(kind: str, encoder: str, loss: Any, data: Path, tmp_path: Path) -> None:
     shape = {"encoder": encoder, "d_embedding": 24, "d_hidden": 16, "dropout": 0.0, "n_heads": 2, "max_len": 32}
-    settings = recipe(data, kind, model=shape, loss=loss, training={"epochs": 12, "lr": 3e-3 if encoder == "cnn" else 1e-2, "patience": None})
+    settings = recipe(
+        data,
+        kind,
+        model=shape,
+        loss=loss,
+        training={"epochs": 12, "lr": 3e-3 if encoder == "cnn" else 1e-2, "patience": None},
+    )
     result = train(settings, out=tmp_path / "run")
     found = result.evaluation["test"]["scores"]
     assert found["recall@1"] <= found["recall@5"] <= found["recall@10"]
