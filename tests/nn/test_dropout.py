@@ -71,9 +71,30 @@ def test_nothing_to_drop() -> None:
 
 
 def test_other_numbers_by_torch() -> None:
-    y = dropped(torch.ones(10_000, dtype=torch.bfloat16), 0.5)
-    assert y.dtype == torch.bfloat16
+    y = dropped(torch.ones(10_000, dtype=torch.float64), 0.5)
+    assert y.dtype == torch.float64
     assert set(y.unique().tolist()) == {0.0, 2.0}
+
+
+def test_half_the_bits_are_dropped_alike_and_rounded_as_torch_does() -> None:
+    x = torch.cat([torch.randn(100_000), torch.tensor([0.0, -0.0, 1e-40, 3e38, float("inf"), float("-inf")])]).bfloat16()
+    state = torch.get_rng_state()
+    y = dropped(x, 0.3)
+    torch.set_rng_state(state)
+    wide = dropped(x.float(), 0.3)
+    assert y.dtype == torch.bfloat16
+    assert torch.equal(y, wide.bfloat16())
+    assert abs((wide != 0).double().mean() - 0.7) < 0.01
+    nan = dropped(torch.full((1000,), float("nan"), dtype=torch.bfloat16), 0.5)
+    assert 400 < nan.isnan().sum() < 600
+
+
+def test_gradients_in_half_the_bits() -> None:
+    x = torch.randn(1000, dtype=torch.bfloat16, requires_grad=True)
+    y = dropped(x, 0.25)
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    assert gradient.dtype == torch.bfloat16
+    torch.testing.assert_close(gradient, torch.where(y == 0, 0.0, 4 / 3).bfloat16())
 
 
 def test_under_the_compiler() -> None:

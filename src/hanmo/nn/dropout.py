@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 __all__ = ["dropped"]
 
+_TYPES = (torch.float32, torch.bfloat16)
+
 
 def dropped(x: Tensor, p: float, training: bool = True) -> Tensor:
     """`x` with elements dropped. Which is drawn from torch's generator, as by torch's own function, but not the same ones.
@@ -28,7 +30,7 @@ def dropped(x: Tensor, p: float, training: bool = True) -> Tensor:
     """
     if not training or p == 0.0:
         return x
-    if x.device.type != "cpu" or x.dtype != torch.float32 or torch.compiler.is_compiling():
+    if x.device.type != "cpu" or x.dtype not in _TYPES or torch.compiler.is_compiling():
         return F.dropout(x, p)
     first, second = torch.randint(1 << 32, (2,)).tolist()
     return _Dropout.apply(x, first, second, p)  # pyright: ignore[reportReturnType]
@@ -48,6 +50,6 @@ class _Dropout(torch.autograd.Function):
 def _drop(x: Tensor, first: int, second: int, p: float) -> Tensor:
     from hanmo.nn.dropout_kernels import drop
 
-    x, out = x.detach().contiguous(), torch.empty(x.shape)
+    x, out = x.detach().contiguous(), torch.empty(x.shape, dtype=x.dtype)
     drop(x, out, first, second, min(round(p * 2**32), 2**32 - 1), 1 / (1 - p))
     return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numba import carray
 from torch import Tensor
 
@@ -44,11 +45,34 @@ def _drop_some(address: Any) -> None:
             out[i] = x[i] * factor if _hash(np.uint32(i), one, other) >= limit else zero
 
 
+@compiled_worker()
+def _drop_some_halves(address: Any) -> None:
+    # a bfloat16 is the upper half of a float32; results are rounded to the nearest, ties to even
+    p = carray(address, (8,), np.int64)
+    n = p[7]
+    x, out = carray(pointer_to(p[1]), n, np.uint16), carray(pointer_to(p[2]), n, np.uint16)
+    one, other, limit = np.uint32(p[3]), np.uint32(p[4]), np.uint32(p[5])
+    factor, half, zero = np.uint32(p[6]).view(np.float32), np.uint32(16), np.uint16(0)
+    while True:
+        first = atomic_add(p, 0, _SHARE)
+        if first >= n:
+            break
+        for i in range(first, min(first + _SHARE, n)):
+            wide = np.float32(np.uint32(np.uint32(x[i]) << half).view(np.float32) * factor)
+            product = np.uint32(wide.view(np.uint32))
+            odd = np.uint32(product >> half) & np.uint32(1)
+            rounded = np.uint32(np.uint32(product + np.uint32(0x7FFF)) + odd) >> half
+            out[i] = np.uint16(rounded) if _hash(np.uint32(i), one, other) >= limit else zero
+
+
+_WORKERS = {torch.float32: _drop_some, torch.bfloat16: _drop_some_halves}
+
+
 def drop(x: Tensor, out: Tensor, first: int, second: int, least: int, scale: float) -> None:
     """Zeros, or the input times `scale`.
 
     Args:
-        x: float32, numbers beside each other.
+        x: float32 or bfloat16, numbers beside each other.
         out: likewise, as many.
         first: key, below 2**32; the same two keys drop the same elements.
         second: key, below 2**32.
@@ -57,4 +81,4 @@ def drop(x: Tensor, out: Tensor, first: int, second: int, least: int, scale: flo
     """
     bits = int(np.float32(scale).view(np.uint32))
     places = (x.data_ptr(), out.data_ptr())
-    run_team(_drop_some, np.array([0, *places, first, second, least, bits, x.numel()], np.int64))
+    run_team(_WORKERS[x.dtype], np.array([0, *places, first, second, least, bits, x.numel()], np.int64))
