@@ -77,7 +77,9 @@ def test_other_numbers_by_torch() -> None:
 
 
 def test_half_the_bits_are_dropped_alike_and_rounded_as_torch_does() -> None:
-    x = torch.cat([torch.randn(100_000), torch.tensor([0.0, -0.0, 1e-40, 3e38, float("inf"), float("-inf")])]).bfloat16()
+    x = torch.cat(
+        [torch.randn(100_000), torch.tensor([0.0, -0.0, 1e-40, 3e38, float("inf"), float("-inf")])]
+    ).bfloat16()
     state = torch.get_rng_state()
     y = dropped(x, 0.3)
     torch.set_rng_state(state)
