@@ -27,8 +27,9 @@ from machine_line import machine_line, spread
 
 import hanmo
 from hanmo.batches.padded_rows import collate
-from hanmo.batches.token_rows import IGNORED, TokenRows
+from hanmo.batches.token_rows import TokenRows
 from hanmo.core.progress import set_quiet
+from hanmo.nn.losses import IGNORED
 from hanmo.stories.text2text_model import train_joint_tokenizer
 from hanmo.stories.text2text_recipe import Text2TextTokenizer
 from hanmo.stories.translation_recipe import TranslationRecipe

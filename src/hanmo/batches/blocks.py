@@ -13,11 +13,9 @@ from torch import Tensor
 
 from hanmo.batches.epochs import EpochOrder
 from hanmo.core.errors import ConfigError, DataError
+from hanmo.nn.losses import IGNORED
 
 __all__ = ["TokenBlocks", "check_ids"]
-
-IGNORED = -100
-"""The label that losses skip, in torch and transformers alike."""
 
 _CHUNK = 1 << 22
 

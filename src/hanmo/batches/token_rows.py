@@ -13,11 +13,9 @@ from torch import Tensor
 from hanmo.batches.epochs import EpochOrder
 from hanmo.batches.padded_rows import collate
 from hanmo.core.errors import ConfigError, DataError
+from hanmo.nn.losses import IGNORED
 
-__all__ = ["IGNORED", "TokenRows"]
-
-IGNORED = -100
-"""What fills up labels."""
+__all__ = ["TokenRows"]
 
 
 class TokenRows:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from hanmo.core.errors import DataError
+from hanmo.nn.losses import IGNORED
 from hanmo.tasks.qa_examples import QaExample
 from hanmo.tasks.qa_settings import AnswerSettings
 from hanmo.tokenizers.tokenizer import ContextRow, Tokenizer
@@ -20,7 +21,6 @@ __all__ = ["MATCHES", "encode_questions", "fills_of_questions", "pointing_loss",
 
 MATCHES = 3
 """Kinds of segments that also tell which words of a text are in the question: 2, beside 0 for it and 1 for the text."""
-_IGNORED = -100
 _AT_ONCE = 32
 
 
@@ -129,7 +129,7 @@ def _labelled(row: ContextRow, places: Sequence[tuple[int, int]], config: Any) -
     if segments is not None:
         inputs["token_type_ids"] = segments
     for side, name in enumerate(("starts", "ends")):
-        labels = [_IGNORED] * len(row.ids)
+        labels = [IGNORED] * len(row.ids)
         labels[row.first : row.first + len(row.spans)] = [0] * len(row.spans)
         labels[row.none] = 0
         for place in places:
@@ -142,7 +142,7 @@ def _labelled(row: ContextRow, places: Sequence[tuple[int, int]], config: Any) -
 
 def fills_of_questions(pad_id: int) -> dict[str, int]:
     """What fills up each key of such a row."""
-    return {"input_ids": pad_id, "token_type_ids": 0, "starts": _IGNORED, "ends": _IGNORED}
+    return {"input_ids": pad_id, "token_type_ids": 0, "starts": IGNORED, "ends": IGNORED}
 
 
 def pointing_loss(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, int]:
@@ -157,5 +157,5 @@ def pointing_loss(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, i
     for logits, labels in ((out.start_logits, batch["starts"]), (out.end_logits, batch["ends"])):
         scores = logits.float()
         right = scores.masked_fill(labels != 1, -torch.inf).logsumexp(-1)
-        total = total + (scores.masked_fill(labels == _IGNORED, -torch.inf).logsumexp(-1) - right).sum() / 2
+        total = total + (scores.masked_fill(labels == IGNORED, -torch.inf).logsumexp(-1) - right).sum() / 2
     return total, len(batch["input_ids"])
