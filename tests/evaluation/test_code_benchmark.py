@@ -60,6 +60,13 @@ def test_solutions_pass_and_others_do_not(humaneval: Path, mbpp: Path) -> None:
     assert evaluate_code(problems, lambda problem: ["def by_second(items): return items"]).pass_at[1].value == 0.0
 
 
+def test_doubtful_escapes_are_read_whatever_the_warnings(tmp_path: Path) -> None:
+    path = tmp_path / "own.json"
+    source = "import re\ndef words(text):\n    return re.findall('\\w+', text)"
+    path.write_text(json.dumps([MBPP[0] | {"code": source, "test_list": ["assert words('a b') == ['a', 'b']"]}]))
+    assert read_problems("mbpp", path)[0].tests.called == ("words",)
+
+
 @pytest.mark.usefixtures("jail")
 def test_goes_on_where_it_was_stopped(humaneval: Path, tmp_path: Path) -> None:
     problems, out, asked = read_problems("humaneval", humaneval), tmp_path / "out.jsonl", []
