@@ -29,6 +29,7 @@ from minilm import minilm
 import hanmo
 from hanmo.models.directory import read_model, write_model
 from hanmo.tasks.tables import read_table
+from hanmo.tokenizers.framed import encode_framed
 from hanmo.tokenizers.tokenizer import Tokenizer
 
 SEED, LONGEST = 0, 512
@@ -54,7 +55,7 @@ def varied_texts(data: Path, n: int, tokenizer: Tokenizer) -> list[str]:
     draw = random.Random(SEED)
     found: list[str] = []
     for kind in (films, news, reviews):
-        rows = tokenizer.encode_framed(kind)
+        rows = encode_framed(tokenizer, kind)
         fits = [text for text, row in zip(kind, rows, strict=True) if len(row.ids) <= LONGEST]
         found += draw.sample(fits, min(len(fits), n // 3 + 1))
     draw.shuffle(found)
@@ -78,7 +79,7 @@ def main() -> None:
         write_classifier(folder)
         tokenizer = Tokenizer.load(folder)
         texts = varied_texts(Path(data), options.texts, tokenizer)
-        lengths = sorted(len(row.ids) for row in tokenizer.encode_framed(texts))
+        lengths = sorted(len(row.ids) for row in encode_framed(tokenizer, texts))
         print(machine_line(SEED), f"{torch.get_num_threads()} threads")
         print(
             f"{len(texts)} texts: mean {statistics.mean(lengths):.0f} tokens, half at most {lengths[len(lengths) // 2]}, "

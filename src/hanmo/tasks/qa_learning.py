@@ -15,7 +15,8 @@ from hanmo.core.errors import DataError
 from hanmo.nn.losses import IGNORED
 from hanmo.tasks.qa_examples import QaExample
 from hanmo.tasks.qa_settings import AnswerSettings
-from hanmo.tokenizers.tokenizer import ContextRow, Tokenizer
+from hanmo.tokenizers.context_rows import ContextRow, encode_contexts
+from hanmo.tokenizers.tokenizer import Tokenizer
 
 __all__ = ["MATCHES", "encode_questions", "fills_of_questions", "pointing_loss", "segments_of", "windows_of"]
 
@@ -45,7 +46,7 @@ def windows_of(
         DataError: for a question that is too long, by its name.
     """
     max_len = min(settings.window, getattr(config, "max_len", None) or settings.window)
-    encode = partial(tokenizer.encode_contexts, max_len=max_len, overlap=min(settings.overlap, max_len // 2))
+    encode = partial(encode_contexts, tokenizer, max_len=max_len, overlap=min(settings.overlap, max_len // 2))
     for start in range(0, len(pairs), _AT_ONCE):
         some = pairs[start : start + _AT_ONCE]
         try:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from hanmo.nn.label_schemes import guess_scheme
 from hanmo.nn.losses import IGNORED
 from hanmo.tasks.tag_examples import TagExample
-from hanmo.tokenizers.tokenizer import Tokenizer, WordRow
+from hanmo.tokenizers.tokenizer import Tokenizer
+from hanmo.tokenizers.word_rows import WordRow, encode_words
 
 __all__ = ["CASES", "case_of", "encode_tagged", "fills_of_tags", "tag_inputs", "tagging_loss"]
 
@@ -51,8 +52,8 @@ def encode_tagged(
     """Rows for `hanmo.batches.padded_rows`: the tag of each word on its first token, -100 elsewhere."""
     index = {name: number for number, name in enumerate(config.labels)}
     spans = guess_scheme(config.labels) is not None
-    windows = tokenizer.encode_words(
-        [example.words for example in examples], max_len=getattr(config, "max_len", None), overlap=overlap
+    windows = encode_words(
+        tokenizer, [example.words for example in examples], max_len=getattr(config, "max_len", None), overlap=overlap
     )
     found = []
     for example, rows in zip(examples, windows, strict=True):
