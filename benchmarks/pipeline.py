@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import random
 import statistics
 import tempfile
@@ -23,6 +22,7 @@ from typing import Any
 
 import torch
 import transformers
+from data_folder import data_folder
 from machine_line import machine_line, spread
 from minilm import minilm
 
@@ -68,9 +68,7 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    data = os.environ.get("HANMO_DATA")
-    if not data:
-        parser.error("the variable HANMO_DATA is not set: docs/data.md says where the texts come from")
+    data = data_folder(parser)
     warnings.simplefilter("ignore")
     logging.getLogger("transformers").setLevel(logging.ERROR)
     transformers.utils.logging.disable_progress_bar()
@@ -78,7 +76,7 @@ def main() -> None:
         folder = Path(temporary)
         write_classifier(folder)
         tokenizer = Tokenizer.load(folder)
-        texts = varied_texts(Path(data), options.texts, tokenizer)
+        texts = varied_texts(data, options.texts, tokenizer)
         lengths = sorted(len(row.ids) for row in encode_framed(tokenizer, texts))
         print(machine_line(SEED), f"{torch.get_num_threads()} threads")
         print(
