@@ -32,6 +32,7 @@ from hanmo.models.bert import BertConfig, bert
 from hanmo.models.directory import read_model, write_model
 from hanmo.models.int8 import use_int8
 from hanmo.tasks.forward import forward_by_length
+from hanmo.tokenizers.framed import encode_framed
 from hanmo.tokenizers.tokenizer import Tokenizer
 
 SEED = 0
@@ -82,7 +83,7 @@ def ours(
     def classify(texts: list[str]) -> Answers:
         before = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision(precision)  # what is fastest here at the same accuracy, as `hanmo` chooses
-        rows = tokenizer.encode_framed(texts, max_len=model.config.max_len)
+        rows = encode_framed(tokenizer, texts, max_len=model.config.max_len)
         best = forward_by_length(rows, probabilities, pad_id=pad_id).max(-1)
         torch.set_float32_matmul_precision(before)
         return [
@@ -115,7 +116,7 @@ def main() -> None:
         folder = Path(temporary)
         write_random_model(folder)
         texts = make_texts(arguments.texts)
-        lengths = sorted(len(row.ids) for row in Tokenizer.load(folder).encode_framed(texts))
+        lengths = sorted(len(row.ids) for row in encode_framed(Tokenizer.load(folder), texts))
         print(
             f"{len(texts)} texts: mean {statistics.mean(lengths):.0f} tokens, 90 % at most "
             f"{lengths[int(0.9 * len(lengths))]}, longest {lengths[-1]}"

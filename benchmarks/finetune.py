@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import statistics
 import tempfile
 import time
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from data_folder import data_folder
 from machine_line import machine_line, spread
 from minilm import minilm
 
@@ -106,9 +106,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--rivals", default="default,grouped,bf16")
     options = parser.parse_args()
-    data = os.environ.get("HANMO_DATA")
-    if not data:
-        parser.error("the variable HANMO_DATA is not set: docs/data.md says where the texts come from")
+    data = data_folder(parser)
     set_quiet(True)
     warnings.simplefilter("ignore")
     logging.getLogger("transformers").setLevel(logging.ERROR)
@@ -117,7 +115,7 @@ def main() -> None:
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     print(machine_line(0), f"{torch.get_num_threads()} threads, {options.texts} texts, {options.epochs:g} epochs")
     for seed in range(options.repeats):
-        rows = read(Path(data) / "sst2", options.texts, seed)
+        rows = read(data / "sst2", options.texts, seed)
         for name in names[seed % len(names) :] + names[: seed % len(names)]:
             with tempfile.TemporaryDirectory() as temporary:
                 one = (rows, Path(temporary), options.epochs, seed)

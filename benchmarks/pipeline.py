@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import random
 import statistics
 import tempfile
@@ -23,12 +22,14 @@ from typing import Any
 
 import torch
 import transformers
+from data_folder import data_folder
 from machine_line import machine_line, spread
 from minilm import minilm
 
 import hanmo
 from hanmo.models.directory import read_model, write_model
 from hanmo.tasks.tables import read_table
+from hanmo.tokenizers.framed import encode_framed
 from hanmo.tokenizers.tokenizer import Tokenizer
 
 SEED, LONGEST = 0, 512
@@ -54,7 +55,7 @@ def varied_texts(data: Path, n: int, tokenizer: Tokenizer) -> list[str]:
     draw = random.Random(SEED)
     found: list[str] = []
     for kind in (films, news, reviews):
-        rows = tokenizer.encode_framed(kind)
+        rows = encode_framed(tokenizer, kind)
         fits = [text for text, row in zip(kind, rows, strict=True) if len(row.ids) <= LONGEST]
         found += draw.sample(fits, min(len(fits), n // 3 + 1))
     draw.shuffle(found)
@@ -67,9 +68,7 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    data = os.environ.get("HANMO_DATA")
-    if not data:
-        parser.error("the variable HANMO_DATA is not set: docs/data.md says where the texts come from")
+    data = data_folder(parser)
     warnings.simplefilter("ignore")
     logging.getLogger("transformers").setLevel(logging.ERROR)
     transformers.utils.logging.disable_progress_bar()
@@ -77,8 +76,8 @@ def main() -> None:
         folder = Path(temporary)
         write_classifier(folder)
         tokenizer = Tokenizer.load(folder)
-        texts = varied_texts(Path(data), options.texts, tokenizer)
-        lengths = sorted(len(row.ids) for row in tokenizer.encode_framed(texts))
+        texts = varied_texts(data, options.texts, tokenizer)
+        lengths = sorted(len(row.ids) for row in encode_framed(tokenizer, texts))
         print(machine_line(SEED), f"{torch.get_num_threads()} threads")
         print(
             f"{len(texts)} texts: mean {statistics.mean(lengths):.0f} tokens, half at most {lengths[len(lengths) // 2]}, "

@@ -9,15 +9,14 @@ translations, which is counted. Figure of the project: at least 4 x.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import time
 import warnings
-from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from data_folder import data_folder
 from machine_line import machine_line, spread
 
 import hanmo
@@ -62,12 +61,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--batch", type=int, default=32)
     options = parser.parse_args()
-    data = os.environ.get("HANMO_DATA")
-    if not data:
-        parser.error("the variable HANMO_DATA is not set: docs/data.md says where the texts come from")
+    data = data_folder(parser)
     warnings.simplefilter("ignore")
     transformers.utils.logging.set_verbosity_error()
-    file = Path(data) / "multi30k" / "test_2016_flickr.en.gz"
+    file = data / "multi30k" / "test_2016_flickr.en.gz"
     texts = [line.strip() for line in read_text_file(file).splitlines()[: options.sentences]]
     print(machine_line(0, "transformers"), f"{torch.get_num_threads()} threads, {len(texts)} sentences")
     rates: dict[str, list[float]] = {"hanmo": [], "transformers": []}

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -23,12 +22,14 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from data_folder import data_folder
 from machine_line import machine_line, spread
 
 import hanmo
 from hanmo.batches.padded_rows import collate
-from hanmo.batches.token_rows import IGNORED, TokenRows
+from hanmo.batches.token_rows import TokenRows
 from hanmo.core.progress import set_quiet
+from hanmo.nn.losses import IGNORED
 from hanmo.stories.text2text_model import train_joint_tokenizer
 from hanmo.stories.text2text_recipe import Text2TextTokenizer
 from hanmo.stories.translation_recipe import TranslationRecipe
@@ -123,9 +124,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--rivals", default="plain,sorted,bf16")
     options = parser.parse_args()
-    data = os.environ.get("HANMO_DATA")
-    if not data:
-        parser.error("the variable HANMO_DATA is not set: docs/data.md says where the texts come from")
+    data = data_folder(parser)
     set_quiet(True)
     warnings.simplefilter("ignore")
     transformers.utils.logging.set_verbosity_error()
@@ -134,7 +133,7 @@ def main() -> None:
     print(machine_line(0, "transformers"), f"{torch.get_num_threads()} threads, {options.steps} steps")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        files, rows = read(Path(data) / "multi30k", folder)
+        files, rows = read(data / "multi30k", folder)
         for seed in range(options.repeats):
             for name in names[seed % len(names) :] + names[: seed % len(names)]:
                 rate = (

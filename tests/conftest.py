@@ -1,4 +1,4 @@
-"""Shared fixtures: the data folder, one thread, silence."""
+"""Shared fixtures: the data folder, the sandbox, a tiny run, a private cache, silence."""
 
 from __future__ import annotations
 
@@ -28,6 +28,15 @@ def data_root() -> Path:
     if not root:
         pytest.skip("HANMO_DATA is not set: no real data sets here (docs/data.md says where they come from)")
     return Path(root)
+
+
+@pytest.fixture(scope="session")
+def jail() -> None:
+    """For tests that shut programs in: they skip where that cannot be done. Tried when the first of them runs."""
+    from hanmo.evaluation.sandbox.run import check_isolation
+
+    if (missing := check_isolation()) is not None:
+        pytest.skip(f"no sandbox here: {missing}")
 
 
 @pytest.fixture(scope="session")

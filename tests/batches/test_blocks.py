@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanmo.batches.blocks import IGNORED, TokenBlocks, check_ids
+from hanmo.batches.blocks import TokenBlocks, check_ids
 from hanmo.core.errors import ConfigError, DataError, TrainingError
+from hanmo.nn.losses import IGNORED
 from hanmo.tokenizers.bpe import train_bpe
 
 IDS = np.arange(1000, dtype=np.uint16)

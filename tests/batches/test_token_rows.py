@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hanmo.batches.token_rows import IGNORED, TokenRows
+from hanmo.batches.token_rows import TokenRows
 from hanmo.core.errors import ConfigError, DataError, TrainingError
+from hanmo.nn.losses import IGNORED
 
 
 def rows(n: int = 200, seed: int = 0) -> list[dict[str, list[int]]]:

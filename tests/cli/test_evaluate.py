@@ -9,14 +9,10 @@ from typing import Any
 
 import pytest
 
-from hanmo.evaluation.sandbox.run import check_isolation
-
 PROBLEM = {
     "task_id": "own/0", "entry_point": "double", "prompt": "def double(x):\n    \"\"\"两倍。\"\"\"\n",
     "canonical_solution": "    return 2 * x\n", "test": "def check(f):\n    assert f('字') == '字字'\n",
 }  # fmt: skip
-
-needs_jail = pytest.mark.skipif(check_isolation() is not None, reason=f"no sandbox here: {check_isolation()}")
 
 
 @pytest.fixture
@@ -26,7 +22,7 @@ def problems(tmp_path: Path) -> Path:
     return path
 
 
-@needs_jail
+@pytest.mark.usefixtures("jail")
 def test_a_model_writes(problems: Path, tmp_path: Path, model: Path, hanmo: Callable[..., Any]) -> None:
     out = tmp_path / "out.jsonl"
     command = ["evaluate", model, "--benchmark", "humaneval", "--file", problems, "--n", 2, "--k", 1, "--k", 2]
@@ -39,7 +35,7 @@ def test_a_model_writes(problems: Path, tmp_path: Path, model: Path, hanmo: Call
     hanmo(*command[:-1], "--temperature", 0.5).refused("another model or other settings")
 
 
-@needs_jail
+@pytest.mark.usefixtures("jail")
 def test_solutions(problems: Path, hanmo: Callable[..., Any]) -> None:
     shown = hanmo("evaluate", "--benchmark", "humaneval", "--file", problems, "--canonical")
     assert "100.00%" in shown.out

@@ -104,7 +104,7 @@ def test_every_single_failure_of_a_folder(
         if exists:
             _write_folder(path, "旧 old")
         faults = faults_at(n)
-        error = _attempt(faults, lambda: _write_folder(path, "新 new"))  # noqa: B023
+        error = _attempt(faults, lambda: _write_folder(path, "新 new"))  # noqa: B023 (called at once)
         if error is not None:
             assert str(error) == f"{path}: the disk is full. Free some space or write to another disk.", faults.calls
             failures.append(faults.calls[n - 1])

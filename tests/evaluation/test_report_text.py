@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import hanmo.evaluation
-from hanmo.evaluation.report_text import TEXT, Writer
+from hanmo.evaluation.report_text import TEXT
+from hanmo.evaluation.report_writer import Writer
 
 EN, ZH = Writer("en"), Writer("zh")
 

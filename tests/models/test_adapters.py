@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from hanmo.core.errors import ConfigError, ModelError
@@ -284,8 +285,20 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match="not a whole safetensors file"):
             read_adapter(adapters, folder, "c")
     weights.unlink()
-    with pytest.raises(ModelError, match="missing"):
-        read_adapter(adapters, folder, "c")
+    for reads in (lambda: read_adapter(adapters, folder, "c"), lambda: describe_adapter(folder)):
+        with pytest.raises(ModelError, match="this file is missing"):
+            reads()
+    weights.write_bytes(whole)
+    tensors = load_file(weights)
+    name = next(iter(tensors))
+    for change, match in (
+        ({name: tensors[name].int()}, f"{name.removeprefix('base_model.model.')} holds I32"),
+        ({name.removeprefix("base_model.model."): tensors[name].clone()}, "is there twice"),
+        ({"base_model.model.surprise": tensors[name].clone()}, "surprise .* is not part of this model"),
+    ):
+        save_file(tensors | change, weights)
+        with pytest.raises(ModelError, match=match):
+            read_adapter(adapters, folder, "c")
     weights.write_bytes(whole)
     for change, match in (
         ({"peft_type": "LOHA"}, "'LOHA' is not supported"),

@@ -38,10 +38,13 @@ class Case:
     save: tuple[str, ...] = ()
 
 
+# LayerNorm over two numbers leaves nothing but which is greater, whatever an adapter does: widths begin at 3
+
+
 def _bert(rng: random.Random) -> transformers.PreTrainedConfig:
     heads = rng.choice([1, 2, 3, 5])
     return transformers.BertConfig(
-        vocab_size=53, hidden_size=heads * rng.choice([2, 3, 5]), num_hidden_layers=rng.randint(1, 3), num_labels=3,
+        vocab_size=53, hidden_size=heads * rng.choice([3, 4, 5]), num_hidden_layers=rng.randint(1, 3), num_labels=3,
         num_attention_heads=heads, intermediate_size=rng.choice([13, 40]), max_position_embeddings=31,
     )  # fmt: skip
 
@@ -49,7 +52,7 @@ def _bert(rng: random.Random) -> transformers.PreTrainedConfig:
 def _roberta(rng: random.Random) -> transformers.PreTrainedConfig:
     heads = rng.choice([1, 2, 3, 5])
     return transformers.RobertaConfig(
-        vocab_size=53, hidden_size=heads * rng.choice([2, 3, 5]), num_hidden_layers=rng.randint(1, 3), num_labels=3,
+        vocab_size=53, hidden_size=heads * rng.choice([3, 4, 5]), num_hidden_layers=rng.randint(1, 3), num_labels=3,
         num_attention_heads=heads, intermediate_size=rng.choice([13, 40]), max_position_embeddings=33,
     )  # fmt: skip
 
@@ -65,7 +68,7 @@ def _albert(rng: random.Random) -> transformers.PreTrainedConfig:
 def _gpt2(rng: random.Random) -> transformers.PreTrainedConfig:
     heads = rng.choice([1, 2, 3, 5])
     return transformers.GPT2Config(
-        vocab_size=53, n_positions=31, n_embd=heads * rng.choice([2, 3, 6]), n_layer=rng.randint(1, 3), n_head=heads,
+        vocab_size=53, n_positions=31, n_embd=heads * rng.choice([3, 4, 6]), n_layer=rng.randint(1, 3), n_head=heads,
         n_inner=rng.choice([None, 13]), num_labels=3, bos_token_id=None, eos_token_id=None, pad_token_id=0,
     )  # fmt: skip
 
@@ -103,7 +106,7 @@ def _marian(rng: random.Random) -> transformers.PreTrainedConfig:
 def _xlnet(rng: random.Random) -> transformers.PreTrainedConfig:
     heads = rng.choice([1, 2, 3])
     return transformers.XLNetConfig(
-        vocab_size=53, d_model=heads * rng.choice([2, 4]), n_layer=rng.randint(1, 3), n_head=heads, d_inner=13, num_labels=3,
+        vocab_size=53, d_model=heads * rng.choice([4, 6]), n_layer=rng.randint(1, 3), n_head=heads, d_inner=13, num_labels=3,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from hanmo.stories.task_recipe import TaskTraining
 from hanmo.stories.task_story import TaskStory
 from hanmo.stories.train import plan, read_recipe, train
 from hanmo.tasks.text_classifier import TextClassifier
+from hanmo.tokenizers.framed import encode_windows
 from hanmo.tokenizers.tokenizer import Tokenizer
 from hanmo.tokenizers.words import train_words
 
@@ -194,7 +195,7 @@ def test_long_texts_are_read_whole(data: Path, tmp_path: Path) -> None:
     long = " ".join(GOOD * 4)
     with_end = classifier.scores([long, long + " dirty", "dirty"])
     assert not np.allclose(with_end[0], with_end[1])
-    rows = tokenizer.encode_windows([long], max_len=16, overlap=64)[0]
+    rows = encode_windows(tokenizer, [long], max_len=16, overlap=64)[0]
     with torch.no_grad():
         each = [model(torch.tensor([row.ids])).logits[0].numpy() for row in rows]
     np.testing.assert_allclose(with_end[0], np.mean(each, axis=0), atol=1e-5)

@@ -34,7 +34,10 @@ def _recipe(name: str, source: Path, tmp_path: Path) -> Path:
 
 def test_poems(tmp_path: Path) -> None:
     draw = random.Random(0)
-    line = lambda: "".join(draw.choice("白日依山尽黄河入海流欲穷千里目更上一层楼") for _ in range(5))  # noqa: E731
+
+    def line() -> str:
+        return "".join(draw.choice("白日依山尽黄河入海流欲穷千里目更上一层楼") for _ in range(5))
+
     poems = [{"title": str(n), "paragraphs": [f"{line()}，{line()}。", f"{line()}，{line()}。"]} for n in range(80)]
     (tmp_path / "poems").mkdir()
     (tmp_path / "poems" / "tang.json").write_text(json.dumps([*poems, {"title": "空"}], ensure_ascii=False))

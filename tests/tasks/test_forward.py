@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hanmo.tasks.forward import forward_by_length
-from hanmo.tokenizers.tokenizer import Framed
+from hanmo.tokenizers.framed import Framed
 
 ROWS = [Framed([7, 8, 9], [0, 0, 0]), Framed([1], [0]), Framed([4, 5], [0, 1]), Framed([2, 3], [0, 0])]
 

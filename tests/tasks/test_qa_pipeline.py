@@ -14,6 +14,7 @@ from hanmo.core.errors import ConfigError, DataError, FormatError, ModelError
 from hanmo.tasks.predict_file import predict_file
 from hanmo.tasks.qa_pipeline import QuestionAnsweringPipeline
 from hanmo.tasks.qa_settings import AnswerSettings
+from hanmo.tokenizers.context_rows import encode_contexts
 from tiny_reader import CHINESE, ENGLISH, PAIRS, write_reader
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden/question_answering/expected.json").read_text("utf-8"))
@@ -80,7 +81,7 @@ def test_windows(pipe: Any) -> None:
     assert [long[one["start"] : one["end"]] for one in answers] == [one["answer"] for one in answers]
     assert all(0 < one["score"] <= 1 for one in answers)
     tokenizer = pipe.answerer.tokenizer
-    rows = tokenizer.encode_contexts([("Who?", long)], max_len=40, overlap=10)[0]
+    rows = encode_contexts(tokenizer, [("Who?", long)], max_len=40, overlap=10)[0]
     assert len(rows) > 3
     parts = [long[row.spans[0][0] : row.spans[-1][1]] for row in rows]
     each = [pipe({"question": "Who?", "context": part}, top_k=3) for part in parts]

@@ -28,6 +28,7 @@ from hanmo.tasks.similarity_examples import SimilarityExample
 from hanmo.tasks.similarity_figures import find, glance_at_similarity, similarity_figures, similarity_records
 from hanmo.tasks.similarity_settings import SimilarityData, SimilarityLoss
 from hanmo.tasks.splits import Splits
+from hanmo.tokenizers.framed import encode_windows
 from hanmo.tokenizers.words import train_words
 
 TEXTS = ["怎么退货", "退货流程是什么", "where is my order", "track the order", "a b c", "c", "发票 invoice", "开发票"]
@@ -115,7 +116,7 @@ def test_long_texts_in_windows(encoder: SentenceEncoder) -> None:
     long = " ".join(["a b c"] * 5)
     with pytest.raises(DataError, match="17 tokens, but at most 12"):
         encoder.encode([long])
-    rows = encoder.tokenizer.encode_windows([long], max_len=12, overlap=64)[0]
+    rows = encode_windows(encoder.tokenizer, [long], max_len=12, overlap=64)[0]
     each = torch.cat([encoder._vectors({"input_ids": torch.tensor([row.ids])}) for row in rows])
     mean = F.normalize(each.mean(0), dim=0).detach().numpy()
     found = encoder.encode(["c", long], overlong="windows")

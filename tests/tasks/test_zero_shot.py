@@ -19,6 +19,7 @@ from hanmo.models.gpt2 import GPT2Config, gpt2
 from hanmo.tasks.predict_file import predict_file
 from hanmo.tasks.zero_shot import listed_labels
 from hanmo.tokenizers.bpe import train_bpe
+from hanmo.tokenizers.framed import encode_framed
 from hanmo.tokenizers.tokenizer import Tokenizer
 from hanmo.tokenizers.words import train_words
 
@@ -81,7 +82,7 @@ def test_the_place_of_entailment_is_found_by_its_name(tmp_path: Path) -> None:
     theirs: Any = transformers.pipeline("zero-shot-classification", str(one), device="cpu")(TEXTS[0], **asked)
     assert same(mine, theirs)
     loaded = hanmo.load(two)
-    pairs = loaded.tokenizer.encode_framed([(TEXTS[0], f"This example is {label}.") for label in LABELS])
+    pairs = encode_framed(loaded.tokenizer, [(TEXTS[0], f"This example is {label}.") for label in LABELS])
     with torch.no_grad():
         logits = [
             loaded.model(torch.tensor([row.ids]), token_type_ids=torch.tensor([row.token_type_ids])).logits[0, :2]

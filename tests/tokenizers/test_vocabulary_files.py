@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from hanmo.core.errors import ConfigError, DataError, FormatError, ModelError
 from hanmo.tokenizers.bpe import train_bpe
+from hanmo.tokenizers.framed import encode_framed
 from hanmo.tokenizers.sentencepiece_file import Kind, read_sentencepiece
 from hanmo.tokenizers.tokenizer import Tokenizer, has_tokenizer
 
@@ -75,10 +76,10 @@ def assert_same_as_rival(folder: Path, rival: Any, texts: list[str], *, pairs: b
     assert ours.vocab_size == len(rival)
     for text in texts:
         assert ours.encode(text) == rival(text, add_special_tokens=False)["input_ids"], text
-        assert ours.encode_framed([text])[0].ids == rival(text)["input_ids"]
+        assert encode_framed(ours, [text])[0].ids == rival(text)["input_ids"]
         if pairs:
             both = rival(text, "第二 sentence", return_token_type_ids=True)
-            framed = ours.encode_framed([(text, "第二 sentence")])[0]
+            framed = encode_framed(ours, [(text, "第二 sentence")])[0]
             assert framed.ids == both["input_ids"]
             assert framed.token_type_ids == both["token_type_ids"]
     for role, token in rival.special_tokens_map.items():
@@ -347,16 +348,16 @@ def test_long_rows_are_refused_or_cut(wordpiece: Tokenizer) -> None:
     tokenizer = wordpiece
     cls, sep = (tokenizer.token_id(token) for token in ("[CLS]", "[SEP]"))
     one, two = "翰墨从原始文本", "语言模型"
-    (row,) = tokenizer.encode_framed([one])
+    (row,) = encode_framed(tokenizer, [one])
     assert (row.ids, row.token_type_ids, row.truncated) == ([cls, *tokenizer.encode(one), sep], [0] * 9, False)
     with pytest.raises(DataError, match=r"text 1: 9 tokens, but at most 8 are allowed.*truncate"):
-        tokenizer.encode_framed([two, one], max_len=8)
-    (row,) = tokenizer.encode_framed([one], max_len=8, overlong="truncate")
+        encode_framed(tokenizer, [two, one], max_len=8)
+    (row,) = encode_framed(tokenizer, [one], max_len=8, overlong="truncate")
     assert (row.ids, row.truncated) == ([cls, *tokenizer.encode(one)[:6], sep], True)
     with pytest.raises(ConfigError, match="max_len 2 leaves no room"):
-        tokenizer.encode_framed([one], max_len=2, overlong="truncate")
+        encode_framed(tokenizer, [one], max_len=2, overlong="truncate")
     with pytest.raises(DataError, match=r"text 1.*surrogate"):
-        tokenizer.encode_framed(["a", ("b", "\ud800")])
+        encode_framed(tokenizer, ["a", ("b", "\ud800")])
 
 
 @pytest.fixture(scope="module")
@@ -370,7 +371,7 @@ def wordpiece(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 def test_of_a_pair_the_longer_text_is_cut(wordpiece: Tokenizer, n_one: int, n_two: int, max_len: int) -> None:
     tokenizer = wordpiece
     one, two = "从" * n_one, "在" * n_two
-    (row,) = tokenizer.encode_framed([(one, two)], max_len=max_len, overlong="truncate")
+    (row,) = encode_framed(tokenizer, [(one, two)], max_len=max_len, overlong="truncate")
     kept_one, kept_two = row.ids.count(tokenizer.encode("从")[0]), row.ids.count(tokenizer.encode("在")[0])
     assert len(row.ids) == len(row.token_type_ids) == min(max_len, n_one + n_two + 3)
     assert kept_one + kept_two == len(row.ids) - 3

@@ -8,7 +8,9 @@ import pytest
 import transformers
 
 from hanmo.core.errors import ConfigError, DataError
+from hanmo.tokenizers.framed import encode_framed, encode_windows
 from hanmo.tokenizers.tokenizer import Tokenizer
+from hanmo.tokenizers.word_rows import encode_words
 from hanmo.tokenizers.words import train_words
 
 TEXTS = ["The plot is thin, but the cast is fine.", "房间很干净，服务员很热情。", "The room is fine"]
@@ -36,7 +38,7 @@ def test_transformers_reads_it(tokenizer: Tokenizer, tmp_path: Path) -> None:
     tokenizer.save(tmp_path)
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
     for texts in (("房间 is thin.",), ("the cast", "服务员")):
-        framed = tokenizer.encode_framed([texts if len(texts) == 2 else texts[0]])[0]
+        framed = encode_framed(tokenizer, [texts if len(texts) == 2 else texts[0]])[0]
         expected = theirs(*texts)
         assert framed.ids == expected["input_ids"]
 
@@ -53,8 +55,8 @@ def test_refused() -> None:
 def test_windows_cover_all_of_a_text(tokenizer: Tokenizer) -> None:
     text = "the room is fine 房间很干净 " * 5
     whole = tokenizer.encode(text)
-    short, rows = tokenizer.encode_windows(["the room", text], max_len=12, overlap=3)
-    assert [row.ids for row in short] == [tokenizer.encode_framed(["the room"])[0].ids]
+    short, rows = encode_windows(tokenizer, ["the room", text], max_len=12, overlap=3)
+    assert [row.ids for row in short] == [encode_framed(tokenizer, ["the room"])[0].ids]
     first, last = rows[0].ids[0], rows[0].ids[-1]
     joined: list[int] = []
     for row in rows:
@@ -64,28 +66,28 @@ def test_windows_cover_all_of_a_text(tokenizer: Tokenizer) -> None:
         assert not joined or joined[-3:] == inner[:3]
         joined += inner[3:] if joined else inner
     assert joined == whole
-    assert len(tokenizer.encode_windows([text], max_len=None, overlap=3)[0]) == 1
+    assert len(encode_windows(tokenizer, [text], max_len=None, overlap=3)[0]) == 1
 
 
 def test_windows_of_pairs(tokenizer: Tokenizer) -> None:
     long, short = "the room is fine " * 6, "房间"
     for pair in ((long, short), (short, long)):
-        rows = tokenizer.encode_windows([pair], max_len=14, overlap=2)[0]
+        rows = encode_windows(tokenizer, [pair], max_len=14, overlap=2)[0]
         assert len(rows) > 2
         for row in rows:
             assert len(row.ids) <= 14
             assert set(tokenizer.encode(short)) <= set(row.ids)
             assert set(row.token_type_ids) == {0, 1}
     with pytest.raises(DataError, match="both texts of a pair are long"):
-        tokenizer.encode_windows([(long, long)], max_len=14, overlap=2)
+        encode_windows(tokenizer, [(long, long)], max_len=14, overlap=2)
     with pytest.raises(ConfigError, match="no room"):
-        tokenizer.encode_windows([long], max_len=2, overlap=2)
+        encode_windows(tokenizer, [long], max_len=2, overlap=2)
 
 
 def test_words_that_are_cut_already() -> None:
     tokenizer = train_words(["U.S. rates rose , said Li", "中国 的 经济"], 100, lowercase=False, cut=False)
-    (row,), (blank,) = tokenizer.encode_words(
-        [["U.S.", "rates", "fell", "中国"], ["said", " ", "Li"]], max_len=None, overlap=0
+    (row,), (blank,) = encode_words(
+        tokenizer, [["U.S.", "rates", "fell", "中国"], ["said", " ", "Li"]], max_len=None, overlap=0
     )
     assert [tokenizer.decode([token], skip_special=False) for token in row.ids] == [
         "[CLS]", "U.S.", "rates", "[UNK]", "中国", "[SEP]",
@@ -94,29 +96,29 @@ def test_words_that_are_cut_already() -> None:
     # a word that the tokenizer makes nothing of is not lost
     assert blank.first == {0: 1, 1: 2, 2: 3}
     assert tokenizer.decode([blank.ids[2]], skip_special=False) == "[UNK]"
-    assert tokenizer.encode_words([[]], max_len=8, overlap=2)[0][0].first == {}
+    assert encode_words(tokenizer, [[]], max_len=8, overlap=2)[0][0].first == {}
 
 
 def test_windows_of_words_answer_for_each_word_once() -> None:
     tokenizer = train_words(["中 国 经 济 a b c d e f g"], 100)
     words = [*"中国经济abcdefg", "abc"] * 4
     for max_len, overlap in ((10, 3), (7, 50), (100, 3)):
-        (rows,) = tokenizer.encode_words([words], max_len=max_len, overlap=overlap)
+        (rows,) = encode_words(tokenizer, [words], max_len=max_len, overlap=overlap)
         assert all(len(row.ids) <= max_len for row in rows)
         places = [(word, row.ids[row.first[word]]) for row in rows for word in row.own]
         assert sorted(word for word, _ in places) == list(range(len(words)))
-        by_itself = tokenizer.encode_words([[word] for word in words], max_len=None, overlap=0)
+        by_itself = encode_words(tokenizer, [[word] for word in words], max_len=None, overlap=0)
         assert all(token == by_itself[word][0].ids[1] for word, token in places)
     with pytest.raises(ConfigError, match="leaves no room"):
-        tokenizer.encode_words([words], max_len=2, overlap=0)
+        encode_words(tokenizer, [words], max_len=2, overlap=0)
     with pytest.raises(DataError, match="text 1"):
-        tokenizer.encode_words([["a"], ["\ud800"]], max_len=None, overlap=0)
+        encode_words(tokenizer, [["a"], ["\ud800"]], max_len=None, overlap=0)
 
 
 def test_a_tokenizer_without_segments() -> None:
     pair = [("a b", "b c")]
     told, untold = (train_words(["a b c"], 20, segments=segments) for segments in (True, False))
-    assert told.encode_framed(pair)[0].token_type_ids == [0, 0, 0, 0, 1, 1, 1]
-    assert untold.encode_framed(pair)[0].token_type_ids == [0] * 7
-    assert untold.encode_framed(pair)[0].ids == told.encode_framed(pair)[0].ids
+    assert encode_framed(told, pair)[0].token_type_ids == [0, 0, 0, 0, 1, 1, 1]
+    assert encode_framed(untold, pair)[0].token_type_ids == [0] * 7
+    assert encode_framed(untold, pair)[0].ids == encode_framed(told, pair)[0].ids
     assert untold.config["model_input_names"] == ["input_ids", "attention_mask"]

@@ -65,4 +65,4 @@ def test_unchecked_rows_are_looked_at_when_used() -> None:
     with pytest.raises(DataError, match="'b'"):
         vectors["b"]
     with pytest.raises(DataError, match="'b'"):
-        vectors.lengths  # noqa: B018
+        vectors.lengths  # noqa: B018 (reading it is what raises)

@@ -11,13 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hanmo.batches.state import read_place
-from hanmo.core.errors import ConfigError, DataError, TrainingError
+from hanmo.batches.epochs import EpochOrder
+from hanmo.core.errors import ConfigError, DataError
+from hanmo.nn.losses import IGNORED
 
 __all__ = ["TokenBlocks", "check_ids"]
-
-IGNORED = -100
-"""The label that losses skip, in torch and transformers alike."""
 
 _CHUNK = 1 << 22
 
@@ -80,34 +78,27 @@ class TokenBlocks:
                 where="token array",
                 remedy="Add text, or make the context (block_len) shorter.",
             )
-        self._ids, self._block_len, self._batch_size, self._seed = ids, block_len, batch_size, seed
-        self._epoch = self._position = 0
-        self._order: np.ndarray = self._shuffle(0)
+        self._ids, self._block_len, self._batch_size = ids, block_len, batch_size
         settings = {"block_len": block_len, "batch_size": batch_size, "seed": seed, "eot_id": eot_id, "n": len(ids)}
         content = identity if identity is not None else _hash(ids)
         self.fingerprint: str = hashlib.sha256(json.dumps([content, settings], sort_keys=True).encode()).hexdigest()
         """Hex SHA-256 of the array and of every setting that changes the batches."""
+        self._starts = EpochOrder(self._shuffle, seed=seed, fingerprint=self.fingerprint, items="blocks")
 
     @property
     def blocks_per_epoch(self) -> int:
         """Blocks in the epoch that the next row comes from; the phase may cost one."""
-        return len(self._order)
+        return len(self._starts)
 
     def next(self) -> dict[str, Tensor]:
         """The next batch: `input_ids` and `labels`, both (B, T) int64, labels[b, t] the token after input t."""
-        starts = np.empty(self._batch_size, np.int64)
-        for row in range(self._batch_size):
-            starts[row] = self._order[self._position]
-            self._position += 1
-            if self._position == len(self._order):
-                self._epoch, self._position = self._epoch + 1, 0
-                self._order = self._shuffle(self._epoch)
+        starts = [self._starts.next() for _ in range(self._batch_size)]
         rows = torch.from_numpy(np.stack([self._ids[i : i + self._block_len + 1].astype(np.int64) for i in starts]))
         return {"input_ids": rows[:, :-1].contiguous(), "labels": rows[:, 1:].contiguous()}
 
     def state(self) -> dict[str, Any]:
         """Where the next batch begins; JSON."""
-        return {"epoch": self._epoch, "position": self._position, "fingerprint": self.fingerprint}
+        return self._starts.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state.
@@ -115,16 +106,10 @@ class TokenBlocks:
         Raises:
             TrainingError: if it belongs to other data or settings, or is damaged.
         """
-        epoch, position = read_place(state, self.fingerprint)
-        order = self._shuffle(epoch)
-        if not 0 <= position < len(order):
-            raise TrainingError(f"position {position} is outside epoch {epoch} of {len(order)} blocks", where="batches")
-        self._epoch, self._position, self._order = epoch, position, order
+        self._starts.restore(state)
 
-    def _shuffle(self, epoch: int) -> np.ndarray:
+    def _shuffle(self, draw: np.random.Generator) -> np.ndarray:
         """Starts of the blocks of an epoch, in their order, (blocks,)."""
-        # SeedSequence mixes both numbers: seeds s and s + 1 share no epoch, as adding them would make them.
-        draw = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self._seed, epoch])))
         # A block reads block_len + 1 tokens; its last is the first input of the next block.
         spare = (len(self._ids) - 1) % self._block_len
         whole = (len(self._ids) - 1) // self._block_len

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hanmo.batches.blocks import IGNORED, TokenBlocks
+from hanmo.batches.blocks import TokenBlocks
 from hanmo.batches.state import check_fingerprint, damaged_state
+from hanmo.nn.losses import IGNORED
 from hanmo.tokenizers.infilling import InfillTokens
 from hanmo.tokenizers.tokenizer import Tokenizer
 

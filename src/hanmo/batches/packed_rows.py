@@ -6,10 +6,10 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 
 from hanmo.core.errors import ConfigError
+from hanmo.nn.losses import IGNORED
 
 __all__ = ["PACKED_FILLS", "next_token_row", "pack_rows"]
 
-IGNORED = -100
 PACKED_FILLS = {"position_ids": 0, "labels": IGNORED}
 """What fills up the keys of such rows besides `input_ids`, for `hanmo.batches.padded_rows`."""
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from hanmo.batches.by_length import pad_rows
-from hanmo.batches.state import read_place
-from hanmo.core.errors import ConfigError, DataError, TrainingError
+from hanmo.batches.epochs import EpochOrder
+from hanmo.core.errors import ConfigError, DataError
 
 __all__ = ["PaddedRows", "collate"]
 
@@ -78,11 +78,9 @@ class PaddedRows:
             raise ConfigError(f"batch_size = {batch_size} leaves no room for a row", where="batch_size")
         if not rows:
             raise DataError("there is no row to make batches of", where="rows")
-        self._rows, self._fills, self._size, self._seed = rows, dict(fills), batch_size, seed
+        self._rows, self._fills, self._size = rows, dict(fills), batch_size
         ids: list[Any] = [row["input_ids"] for row in rows]
         self._lengths = np.array([max(map(len, one)) if _is_several(one) else len(one) for one in ids])
-        self._epoch = self._position = 0
-        self._order = self._shuffle(0)
         content = hashlib.sha256()
         for row in rows:
             content.update(json.dumps(dict(row), sort_keys=True).encode())
@@ -91,6 +89,7 @@ class PaddedRows:
             json.dumps([content.hexdigest(), settings], sort_keys=True).encode()
         ).hexdigest()
         """Hex SHA-256 of the rows and of every setting that changes the batches."""
+        self._batches = EpochOrder(self._shuffle, seed=seed, fingerprint=self.fingerprint, items="batches")
 
     @property
     def n_batches(self) -> int:
@@ -99,16 +98,11 @@ class PaddedRows:
 
     def next(self) -> dict[str, Tensor]:
         """The next batch; see `collate`."""
-        batch = collate([self._rows[row] for row in self._order[self._position]], self._fills)
-        self._position += 1
-        if self._position == len(self._order):
-            self._epoch, self._position = self._epoch + 1, 0
-            self._order = self._shuffle(self._epoch)
-        return batch
+        return collate([self._rows[row] for row in self._batches.next()], self._fills)
 
     def state(self) -> dict[str, Any]:
         """Where the next batch stands; JSON."""
-        return {"epoch": self._epoch, "position": self._position, "fingerprint": self.fingerprint}
+        return self._batches.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state.
@@ -116,16 +110,10 @@ class PaddedRows:
         Raises:
             TrainingError: if it belongs to other data or settings, or is damaged.
         """
-        epoch, position = read_place(state, self.fingerprint)
-        if not 0 <= position < self.n_batches:
-            raise TrainingError(
-                f"position {position} is outside epoch {epoch} of {self.n_batches} batches", where="batches"
-            )
-        self._epoch, self._position, self._order = epoch, position, self._shuffle(epoch)
+        self._batches.restore(state)
 
-    def _shuffle(self, epoch: int) -> list[np.ndarray]:
+    def _shuffle(self, draw: np.random.Generator) -> list[np.ndarray]:
         """Rows of each batch of an epoch, in the order of the batches."""
-        draw = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self._seed, epoch])))
         order = draw.permutation(len(self._rows))
         batches: list[np.ndarray] = []
         for first in range(0, len(order), _POOL * self._size):

@@ -7,7 +7,7 @@ from typing import Any
 
 from hanmo.core.errors import TrainingError
 
-__all__ = ["check_fingerprint", "damaged_state", "read_place"]
+__all__ = ["check_fingerprint", "damaged_state"]
 
 
 def check_fingerprint(state: Mapping[str, Any], fingerprint: str) -> None:
@@ -26,16 +26,3 @@ def check_fingerprint(state: Mapping[str, Any], fingerprint: str) -> None:
 def damaged_state(state: Mapping[str, Any]) -> TrainingError:
     """For a state that cannot be read."""
     return TrainingError(f"the state of the batches is damaged: {dict(state)}", where="batches")
-
-
-def read_place(state: Mapping[str, Any], fingerprint: str) -> tuple[int, int]:
-    """Epoch and position of a state.
-
-    Raises:
-        TrainingError: if it belongs to other batches, or is damaged.
-    """
-    check_fingerprint(state, fingerprint)
-    epoch, position = state.get("epoch"), state.get("position")
-    if not isinstance(epoch, int) or not isinstance(position, int) or epoch < 0:
-        raise damaged_state(state)
-    return epoch, position

@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from hanmo.batches.epochs import EpochOrder
 from hanmo.batches.padded_rows import collate
-from hanmo.batches.state import read_place
-from hanmo.core.errors import ConfigError, DataError, TrainingError
+from hanmo.core.errors import ConfigError, DataError
+from hanmo.nn.losses import IGNORED
 
-__all__ = ["IGNORED", "TokenRows"]
-
-IGNORED = -100
-"""What fills up labels."""
+__all__ = ["TokenRows"]
 
 
 class TokenRows:
@@ -42,17 +40,13 @@ class TokenRows:
         if not rows:
             raise DataError("there is no row to make batches of", where="rows")
         self._rows, self._fills = rows, {"input_ids": fill, "labels": IGNORED}
-        self._budget, self._seed = batch_tokens, seed
+        self._budget = batch_tokens
         self._lengths = np.array([(len(row["input_ids"]), len(row["labels"])) for row in rows])
         if (longest := int(self._lengths.max())) > batch_tokens:
             raise ConfigError(
                 f"a row has {longest} tokens, a batch at most {batch_tokens}", where="batch_tokens",
                 remedy="Raise batch_tokens, or lower model.max_len.",
             )  # fmt: skip
-        self._epoch = self._position = 0
-        self._order = self._shuffle(0)
-        self.n_batches: int = len(self._order)
-        """Batches in the first epoch; later ones may have a few more or less."""
         content = hashlib.sha256()
         for row in rows:
             content.update(json.dumps([list(row["input_ids"]), list(row["labels"])]).encode())
@@ -61,19 +55,17 @@ class TokenRows:
             json.dumps([content.hexdigest(), settings], sort_keys=True).encode()
         ).hexdigest()
         """Hex SHA-256 of the rows and of every setting that changes the batches."""
+        self._batches = EpochOrder(self._shuffle, seed=seed, fingerprint=self.fingerprint, items="batches")
+        self.n_batches: int = len(self._batches)
+        """Batches in the first epoch; later ones may have a few more or less."""
 
     def next(self) -> dict[str, Tensor]:
         """The next batch: `input_ids` (B, S), `labels` (B, T), and `attention_mask` (B, S) where sources differ in length."""
-        batch = collate([self._rows[row] for row in self._order[self._position]], self._fills)
-        self._position += 1
-        if self._position == len(self._order):
-            self._epoch, self._position = self._epoch + 1, 0
-            self._order = self._shuffle(self._epoch)
-        return batch
+        return collate([self._rows[row] for row in self._batches.next()], self._fills)
 
     def state(self) -> dict[str, Any]:
         """Where the next batch stands; JSON."""
-        return {"epoch": self._epoch, "position": self._position, "fingerprint": self.fingerprint}
+        return self._batches.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state.
@@ -81,17 +73,10 @@ class TokenRows:
         Raises:
             TrainingError: if it belongs to other data or settings, or is damaged.
         """
-        epoch, position = read_place(state, self.fingerprint)
-        order = self._shuffle(epoch)
-        if not 0 <= position < len(order):
-            raise TrainingError(
-                f"position {position} is outside epoch {epoch} of {len(order)} batches", where="batches"
-            )
-        self._epoch, self._position, self._order = epoch, position, order
+        self._batches.restore(state)
 
-    def _shuffle(self, epoch: int) -> list[np.ndarray]:
+    def _shuffle(self, draw: np.random.Generator) -> list[np.ndarray]:
         """Rows of each batch of an epoch, in the order of the batches."""
-        draw = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self._seed, epoch])))
         order = draw.permutation(len(self._rows))
         order = order[np.lexsort((self._lengths[order, 0], self._lengths[order, 1]))]
         batches: list[np.ndarray] = []

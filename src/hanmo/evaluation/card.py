@@ -11,7 +11,7 @@ from pathlib import Path
 from hanmo.core.files import write_text
 from hanmo.evaluation.markup import printable
 from hanmo.evaluation.report_blocks import NAMES, split_note
-from hanmo.evaluation.report_text import Writer
+from hanmo.evaluation.report_writer import Writer
 from hanmo.evaluation.run_files import RunRecord
 
 __all__ = ["model_card", "write_model_card"]

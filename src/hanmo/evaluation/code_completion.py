@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import difflib
 import random
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 
 from hanmo.core.errors import DataError
 from hanmo.core.progress import progress
+from hanmo.evaluation.program_text import parse_program
 from hanmo.metrics.intervals import bootstrap_interval
 from hanmo.metrics.per_example import mean_of
 from hanmo.ngrams.marks import N_MARKS
@@ -57,9 +57,7 @@ def find_lines(sources: Iterable[str], n: int, seed: int = 0) -> list[Line]:
     draw, found = random.Random(seed), []
     for source in sources:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", SyntaxWarning)  # of what others wrote
-                tree = ast.parse(source)
+            tree = parse_program(source)
         except (SyntaxError, ValueError, RecursionError):
             continue
         lines = source.split("\n")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hanmo.core.errors import ConfigError, DataError
+from hanmo.evaluation.program_text import parse_program
 from hanmo.evaluation.sandbox.run import ProgramTests
 from hanmo.tasks.tables import read_text_file
 
@@ -123,10 +124,10 @@ def _humaneval(item: Mapping[str, Any]) -> Problem:
     # helpers that some tests need stand in the prompt, before a function with nothing but its description, or not even that
     before = prompt
     try:
-        ast.parse(before)
+        parse_program(before)
     except SyntaxError:
         before += "    pass\n"
-        ast.parse(before)
+        parse_program(before)
     tests = ProgramTests(before=before, called=(entry,), code=f"{_text(item['test'])}\ncheck({entry})\n")
     return Problem(
         _text(item["task_id"]), prompt, prompt, _text(item["canonical_solution"]), tests, _HUMANEVAL_STOPS
@@ -138,7 +139,7 @@ def _mbpp(item: Mapping[str, Any]) -> Problem:
     asked = _text(item["prompt"] if "prompt" in item else item["text"]).strip()
     imports = item["test_imports"] if "test_imports" in item else [item.get("test_setup_code", "")]
     solution, code = _text(item["code"]), "\n".join(map(_text, item["test_list"]))
-    names = ast.parse(solution).body
+    names = parse_program(solution).body
     # tests were written to run after the solution: they use what it imports
     modules = [ast.unparse(node) for node in names if isinstance(node, (ast.Import, ast.ImportFrom))]
     own = {node.name for node in names if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
@@ -156,7 +157,7 @@ def _text(value: Any) -> str:
 def _called(source: str, own: set[str]) -> tuple[str, ...]:
     """Names that tests use and that a program has to bring: those of the solution, and what else nobody defines."""
     used, known = set(), set(dir(builtins))
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse_program(source)):
         if isinstance(node, ast.Name):
             (used if isinstance(node.ctx, ast.Load) else known).add(node.id)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):

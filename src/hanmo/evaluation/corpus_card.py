@@ -16,7 +16,7 @@ from hanmo.evaluation.report_about import stat_card
 from hanmo.evaluation.report_blocks import code, facts, hbar, nothing, number_table, split_note
 from hanmo.evaluation.report_page import page
 from hanmo.evaluation.report_sections import skipped_section
-from hanmo.evaluation.report_text import Language, Writer
+from hanmo.evaluation.report_writer import Language, Writer
 
 __all__ = ["corpus_page", "read_corpus", "write_corpus_card"]
 

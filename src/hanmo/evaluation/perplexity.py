@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate_blocks"]
 
-_IGNORED = -100
-
 
 def evaluate_blocks(model: NextTokenModel, blocks: Iterable[Mapping[str, Tensor]], *, n_bytes: int) -> dict[str, float]:
     """Score every labelled token of held-out blocks once.
@@ -39,7 +37,7 @@ def evaluate_blocks(model: NextTokenModel, blocks: Iterable[Mapping[str, Tensor]
     """
     import torch
 
-    from hanmo.nn.losses import chunked_cross_entropy
+    from hanmo.nn.losses import IGNORED, chunked_cross_entropy
 
     device = next(model.parameters()).device
     total, n_tokens = 0.0, 0
@@ -48,9 +46,9 @@ def evaluate_blocks(model: NextTokenModel, blocks: Iterable[Mapping[str, Tensor]
         for block in blocks:
             labels = block["labels"].to(device).flatten()
             hidden = model.hidden(block["input_ids"].to(device)).flatten(0, 1)
-            loss = chunked_cross_entropy(hidden, model.head_weight, labels, ignore_index=_IGNORED, reduction="sum")
+            loss = chunked_cross_entropy(hidden, model.head_weight, labels, ignore_index=IGNORED, reduction="sum")
             total += float(loss)
-            n_tokens += int((labels != _IGNORED).sum())
+            n_tokens += int((labels != IGNORED).sum())
     if n_tokens == 0:
         raise DataError("there is no held-out token to score", remedy="Hold out more text.")
     return {

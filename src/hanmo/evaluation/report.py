@@ -15,7 +15,7 @@ from hanmo.evaluation.report_sections import (
     tokenizer_section,
     training_section,
 )
-from hanmo.evaluation.report_text import Language, Writer
+from hanmo.evaluation.report_writer import Language, Writer
 from hanmo.evaluation.run_files import RunRecord, read_run
 
 __all__ = ["report_page", "write_report"]

@@ -9,7 +9,7 @@ from typing import Any
 from hanmo.evaluation.markup import Html, element, join
 from hanmo.evaluation.plots import share_bar
 from hanmo.evaluation.report_blocks import NAMES, code, facts, nothing, stopped_early
-from hanmo.evaluation.report_text import Writer
+from hanmo.evaluation.report_writer import Writer
 from hanmo.evaluation.run_files import RunRecord
 
 __all__ = ["footer", "headline", "machine_section", "next_section", "recipe_section", "stat_card"]

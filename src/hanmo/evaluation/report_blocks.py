@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from hanmo.evaluation.corpus_record import CorpusRecord
 from hanmo.evaluation.markup import Html, element
-from hanmo.evaluation.report_text import Writer
+from hanmo.evaluation.report_writer import Writer
 
 __all__ = ["NAMES", "code", "facts", "hbar", "nothing", "number_table", "split_note", "stopped_early"]
 

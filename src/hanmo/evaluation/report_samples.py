@@ -7,7 +7,7 @@ from itertools import groupby
 
 from hanmo.evaluation.markup import Html, element, join
 from hanmo.evaluation.report_blocks import nothing
-from hanmo.evaluation.report_text import Writer
+from hanmo.evaluation.report_writer import Writer
 from hanmo.evaluation.run_files import RunRecord, Sample
 
 __all__ = ["looks_like_code", "samples_section"]

@@ -10,7 +10,7 @@ from hanmo.evaluation.corpus_record import CorpusRecord
 from hanmo.evaluation.markup import Html, element, join
 from hanmo.evaluation.plots import Line, line_plot, share_bar, smooth
 from hanmo.evaluation.report_blocks import facts, hbar, nothing, number_table, split_note
-from hanmo.evaluation.report_text import Writer
+from hanmo.evaluation.report_writer import Writer
 from hanmo.evaluation.run_files import Metrics, RunRecord, Segmentation
 
 __all__ = [

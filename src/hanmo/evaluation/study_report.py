@@ -15,7 +15,7 @@ from hanmo.evaluation.plots import Line, line_plot, ticks
 from hanmo.evaluation.report_about import footer, machine_section, recipe_section, stat_card
 from hanmo.evaluation.report_blocks import nothing, number_table, stopped_early
 from hanmo.evaluation.report_page import page
-from hanmo.evaluation.report_text import Language, Writer
+from hanmo.evaluation.report_writer import Language, Writer
 from hanmo.evaluation.study_files import Group, Several, StudyRecord, read_study
 
 __all__ = ["study_page", "write_study_report"]

@@ -12,7 +12,7 @@ from hanmo.evaluation.report_about import footer, machine_section, recipe_sectio
 from hanmo.evaluation.report_blocks import facts, hbar, nothing, number_table, stopped_early
 from hanmo.evaluation.report_page import page
 from hanmo.evaluation.report_sections import loss_curves
-from hanmo.evaluation.report_text import Language, Writer
+from hanmo.evaluation.report_writer import Language, Writer
 from hanmo.evaluation.task_files import PairedRecord, Prediction, SplitFigures, TaskRecord, read_task_run
 
 __all__ = ["task_page", "write_task_report"]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from hanmo.core.errors import ConfigError, FormatError, ModelError
@@ -18,7 +17,15 @@ from hanmo.models.adapter_kinds import KINDS, AdapterKind
 from hanmo.models.adapter_settings import AdapterSettings
 from hanmo.models.adapter_sites import model_rules
 from hanmo.models.adapters import Adapter, AdapterSet
-from hanmo.models.weight_files import weight_files, write_tensors
+from hanmo.models.weight_files import (
+    StoredTensor,
+    check_tensors,
+    list_tensors,
+    read_header_entries,
+    read_tensors,
+    weight_files,
+    write_tensors,
+)
 
 __all__ = [
     "ADAPTER_CONFIG",
@@ -96,7 +103,8 @@ def read_adapter(adapters: AdapterSet, folder: str | Path, name: str = "default"
         settings = check_settings(kind.settings, kind.read(values))
     except ConfigError as error:
         raise ModelError(f"settings that cannot work ({error})", where=file) from error
-    tensors, told = _read_tensors(folder / _WEIGHTS)
+    stored = list_tensors(folder, name=_WEIGHTS)
+    told = read_header_entries(folder / _WEIGHTS)
     base = adapters.base_hash
     if base is not None and told.get(_BASE_KEY, base) != base:
         raise ModelError(
@@ -104,7 +112,7 @@ def read_adapter(adapters: AdapterSet, folder: str | Path, name: str = "default"
             where=folder,
             remedy=f"Load it with its own base, {values.get('base_model_name_or_path')!r}.",
         )
-    adapter = _fill(adapters, kind, settings, tensors, folder / _WEIGHTS)
+    adapter = _fill(adapters, kind, settings, stored, folder / _WEIGHTS)
     adapter = adapters.put(name, adapter)
     for parameter in adapter.trained():
         parameter.requires_grad_(False)
@@ -155,20 +163,21 @@ def describe_adapter(folder: str | Path) -> dict[str, Any]:
     folder = Path(folder)
     values = read_adapter_config(folder)
     kind = KINDS[values["peft_type"]]
-    tensors, told = _read_tensors(folder / _WEIGHTS)
+    stored = list_tensors(folder, name=_WEIGHTS)
+    names = [tensor.name.removeprefix(_PREFIX) for tensor in stored]
     ends = tuple(f".{suffix}" for suffix in kind.tensors)
-    places = {name.removeprefix(_PREFIX).removesuffix(end) for name in tensors for end in ends if name.endswith(end)}
-    whole = {name.removeprefix(_PREFIX).rpartition(".")[0] for name in tensors if not name.endswith(ends)}
+    places = {name.removesuffix(end) for name in names for end in ends if name.endswith(end)}
+    whole = {name.rpartition(".")[0] for name in names if not name.endswith(ends)}
     settings = check_settings(kind.settings, kind.read(values)).model_dump(mode="json", exclude_defaults=True)
     return {
         "kind": values["peft_type"],
         "base": values.get("base_model_name_or_path"),
-        "base_sha256": told.get(_BASE_KEY),
+        "base_sha256": read_header_entries(folder / _WEIGHTS).get(_BASE_KEY),
         "settings": [f"{key} = {value}" for key, value in settings.items() if key not in ("save", "targets", "method")],
         "layers": len(places),
         "places": sorted({re.sub(r"\d+", "N", place) for place in places}),
         "whole": sorted(whole),
-        "parameters": sum(tensor.numel() for tensor in tensors.values()),
+        "parameters": sum(prod(tensor.shape) for tensor in stored),
         "bytes": (folder / _WEIGHTS).stat().st_size,
     }
 
@@ -187,19 +196,25 @@ def adapter_tensors(adapter: Adapter, kind: AdapterKind) -> dict[str, Tensor]:
 
 
 def _fill(
-    adapters: AdapterSet, kind: AdapterKind, settings: AdapterSettings, tensors: dict[str, Tensor], file: Path
+    adapters: AdapterSet, kind: AdapterKind, settings: AdapterSettings, stored: list[StoredTensor], file: Path
 ) -> Adapter:
     """An adapter with places where the file has tensors, and their values."""
-    places: dict[str, dict[str, Tensor]] = {}
-    rest: dict[str, Tensor] = {}
-    for full, tensor in tensors.items():
-        name = full.removeprefix(_PREFIX)
+    given: dict[str, StoredTensor] = {}
+    problems: list[str] = []
+    for tensor in stored:
+        name = tensor.name.removeprefix(_PREFIX)
+        if name in given:
+            problems.append(f"{name} is there twice")
+        given[name] = tensor
+    places: set[str] = set()
+    rest: set[str] = set()
+    for name in given:
         suffix = next((suffix for suffix in kind.tensors if name.endswith(f".{suffix}")), None)
         if suffix is None:
-            rest[name] = tensor
+            rest.add(name)
         else:
-            places.setdefault(name.removesuffix(f".{suffix}"), {})[suffix] = tensor
-    strange = [name for name in places if name not in adapters.sites]
+            places.add(name.removesuffix(f".{suffix}"))
+    strange = [name for name in sorted(places) if name not in adapters.sites]
     if strange:
         raise ModelError(
             f"this adapter changes layers that this model does not have, or that cannot be changed: {', '.join(strange[:5])}",
@@ -215,42 +230,13 @@ def _fill(
     except ConfigError as error:
         raise ModelError(error.what, where=file, remedy=error.remedy) from error
     expected = {name.removeprefix(_PREFIX): tensor for name, tensor in adapter_tensors(adapter, kind).items()}
-    given = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}
-    _check(expected, given, file)
+    check_tensors(
+        given, {name: tuple(tensor.shape) for name, tensor in expected.items()}, what="this adapter does not fit the model",
+        where=file, remedy="Check that both files are whole, and that it was trained on this model.",
+        known=problems,
+    )  # fmt: skip
+    read = read_tensors(stored)
     with torch.no_grad():
         for name, tensor in given.items():
-            if name in expected:
-                expected[name].copy_(tensor.view(expected[name].shape))
+            expected[name].copy_(read[tensor.name])
     return adapter
-
-
-def _check(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], file: Path) -> None:
-    problems = [f"{name} {tuple(t.shape)} is missing" for name, t in expected.items() if name not in given]
-    for name, tensor in given.items():
-        if name not in expected:
-            problems.append(f"{name} {tuple(tensor.shape)} is not part of it")
-        elif tensor.shape != expected[name].shape:
-            problems.append(f"{name} is {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}")
-        elif not tensor.is_floating_point():
-            problems.append(f"{name} holds {tensor.dtype}")
-    if problems:
-        more = f"; and {len(problems) - 6} more" if len(problems) > 6 else ""
-        raise ModelError(
-            f"this adapter does not fit the model: {'; '.join(problems[:6])}{more}",
-            where=file,
-            remedy="Check that both files are whole, and that it was trained on this model.",
-        )
-
-
-def _read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    try:
-        with safe_open(file, framework="pt") as opened:
-            return {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise ModelError(
-            "this file is missing", where=file, remedy="Copy the adapter again, with all files."
-        ) from error
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(
-            f"not a whole safetensors file ({error})", where=file, remedy="Copy it again; it may be cut short."
-        ) from error

@@ -16,11 +16,10 @@ from hanmo.nn.crf import CRF
 from hanmo.nn.dropout import dropped
 from hanmo.nn.label_schemes import LabelScheme, guess_scheme, label_limits
 from hanmo.nn.linear import Linear
+from hanmo.nn.losses import IGNORED
 from hanmo.nn.outputs import Output
 
 __all__ = ["CrfHead", "CrfOutput"]
-
-_NO_LABEL = -100
 
 
 @dataclass
@@ -73,7 +72,7 @@ class CrfHead(Head):
                 raise ConfigError(
                     f"labels have shape {tuple(labels.shape)}, expected {tuple(logits.shape[:2])}", where="labels"
                 )
-            mask = labels != _NO_LABEL if label_mask is None else label_mask
+            mask = labels != IGNORED if label_mask is None else label_mask
             loss = self.crf.loss(logits, labels, mask)
         return CrfOutput(
             loss=loss,

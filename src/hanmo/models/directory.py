@@ -17,13 +17,12 @@ from hanmo.core.settings import Settings, check_settings
 from hanmo.models.families import FAMILIES, family_of
 from hanmo.models.family import Architecture, Family
 from hanmo.models.hub import find_model
-from hanmo.models.weight_files import StoredTensor, list_tensors, read_tensors, write_tensors
+from hanmo.models.weight_files import StoredTensor, check_tensors, list_tensors, read_tensors, write_tensors
 from hanmo.models.weights.mapping import Rule
 from hanmo.nn.init import draw
 
 __all__ = ["read_config", "read_eos_ids", "read_model", "read_plan", "write_config", "write_model"]
 
-_FLOATS = ("F64", "F32", "F16", "BF16")
 _TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 _MAY_START_FRESH = ("head.", "backbone.pooler.", "pooler.")
 """Parameters that a checkpoint with another head need not have."""
@@ -276,21 +275,10 @@ def _match(
                 expected.pop(family.canonical(name) or name)
                 stored.pop(family.canonical(name) or name, None)
     _say_what_changes(path, fresh, unused)
-    problems += [f"{name} {shape} is missing" for name, shape in expected.items() if name not in stored]
-    for name, tensor in stored.items():
-        if name not in expected:
-            problems.append(f"{name} {tensor.shape} is not part of this model")
-        elif tensor.shape != expected[name]:
-            problems.append(f"{name} is {tensor.shape}, expected {expected[name]}")
-        elif tensor.dtype not in _FLOATS:
-            problems.append(f"{name} holds {tensor.dtype}, expected one of {', '.join(_FLOATS)}")
-    if problems:
-        more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
-        raise ModelError(
-            f"weights and config.json do not fit each other: {'; '.join(problems[:10])}{more}",
-            where=path,
-            remedy="Check that both files come from the same model.",
-        )
+    check_tensors(
+        stored, expected, what="weights and config.json do not fit each other", where=path,
+        remedy="Check that both files come from the same model.", known=problems,
+    )  # fmt: skip
     return rules, fresh, stored
 
 

@@ -19,6 +19,7 @@ from hanmo.nn.dropout import dropped
 from hanmo.nn.embedding import check_ids
 from hanmo.nn.feedforward import named_activation
 from hanmo.nn.linear import Linear
+from hanmo.nn.losses import IGNORED
 from hanmo.nn.norms import LayerNorm
 from hanmo.nn.outputs import (
     ClassifierOutput,
@@ -49,7 +50,6 @@ __all__ = [
 ]
 
 ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
-_IGNORED = -100
 
 
 @dataclass(frozen=True)
@@ -349,7 +349,7 @@ def _pooled(out: EncoderOutput) -> Tensor:
 def _within(positions: Tensor, length: int, where: str) -> Tensor:
     """Positions (B,) with -100 in the place of those past the end."""
     positions = positions.flatten()
-    return positions.masked_fill(positions >= length, _IGNORED)
+    return positions.masked_fill(positions >= length, IGNORED)
 
 
 def _class_loss(logits: Tensor, labels: Tensor, where: str) -> Tensor:
@@ -358,11 +358,11 @@ def _class_loss(logits: Tensor, labels: Tensor, where: str) -> Tensor:
         raise ConfigError(f"labels have shape {tuple(labels.shape)}, expected {tuple(logits.shape[:-1])}", where=where)
     if labels.is_floating_point():
         raise ConfigError(f"labels are {str(labels.dtype).removeprefix('torch.')}, expected whole numbers", where=where)
-    counted = labels != _IGNORED
+    counted = labels != IGNORED
     if not torch.compiler.is_compiling() and labels.device.type == "cpu" and not bool(counted.any()):
         raise ConfigError(
             "every label is left out, so there is no loss", where=where,
             remedy="Look at the data: a text cut too short has no answer left to learn.",
         )  # fmt: skip
     check_ids(labels.where(counted, 0), logits.shape[-1], training=True, where=where, what="class")
-    return F.cross_entropy(logits.flatten(0, -2), labels.flatten().long(), ignore_index=_IGNORED)
+    return F.cross_entropy(logits.flatten(0, -2), labels.flatten().long(), ignore_index=IGNORED)

@@ -17,15 +17,13 @@ from hanmo.nn.additive_attention import ScoreName, attention_named
 from hanmo.nn.embedding import Embedding, check_ids
 from hanmo.nn.init import init_normal
 from hanmo.nn.linear import Linear
-from hanmo.nn.losses import chunked_cross_entropy
+from hanmo.nn.losses import IGNORED, chunked_cross_entropy
 from hanmo.nn.outputs import Seq2SeqLMOutput
 from hanmo.nn.pooling import pool_first, pool_last
 from hanmo.nn.recurrent import BiLSTM
 from hanmo.nn.recurrent_decoder import AttentiveDecoder, DecoderState
 
 __all__ = ["SIZES", "LSTMSeq2Seq", "LSTMSeq2SeqConfig", "lstm_seq2seq"]
-
-_IGNORED = -100
 
 
 class LSTMSeq2SeqConfig(Settings):
@@ -207,7 +205,7 @@ class LSTMSeq2Seq(nn.Module):
         """Targets (B, T) → what the decoder reads to predict them: the start token, then all but the last."""
         start = labels.new_full((labels.shape[0], 1), self.config.start_id)
         filler = self.config.pad_id if self.config.pad_id is not None else self.config.start_id
-        return torch.cat((start, labels[:, :-1].masked_fill(labels[:, :-1] == _IGNORED, filler)), 1)
+        return torch.cat((start, labels[:, :-1].masked_fill(labels[:, :-1] == IGNORED, filler)), 1)
 
     def _read_source(
         self, input_ids: Tensor | None, attention_mask: Tensor | None, state: DecoderState | None

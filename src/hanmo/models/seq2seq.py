@@ -16,7 +16,7 @@ from hanmo.models.inputs import one_input, refuse_arguments
 from hanmo.nn.cache import Seq2SeqCache, StaticCache
 from hanmo.nn.context import Context
 from hanmo.nn.embedding import Embedding, check_ids
-from hanmo.nn.losses import chunked_cross_entropy
+from hanmo.nn.losses import IGNORED, chunked_cross_entropy
 from hanmo.nn.masks import causal_mask, combine, padding_mask
 from hanmo.nn.outputs import EncoderOutput, Seq2SeqLMOutput
 from hanmo.nn.relative_bias import RelativeBias, biased_mask
@@ -24,8 +24,6 @@ from hanmo.nn.sinusoids import SinusoidalEmbedding
 from hanmo.nn.stack import Stack
 
 __all__ = ["Seq2SeqConfig", "Seq2SeqLM", "SourceEncoder", "shift_right", "start_token"]
-
-_IGNORED = -100
 
 
 class Seq2SeqConfig(Protocol):
@@ -348,7 +346,7 @@ class Seq2SeqLM(nn.Module):
             self._scaled(hidden).flatten(0, 1),
             self.head_weight,
             labels.flatten(),
-            ignore_index=_IGNORED,
+            ignore_index=IGNORED,
             reduction="mean",
             bias=self.logits_bias,
         )
@@ -369,7 +367,7 @@ def shift_right(labels: Tensor, config: Seq2SeqConfig) -> Tensor:
         raise ConfigError("no token stands for what is left out", where="pad_id", remedy="Set pad_id.")
     shifted = labels.roll(1, dims=-1)
     shifted[:, 0] = config.start_id
-    return shifted.masked_fill(shifted == _IGNORED, config.pad_id)
+    return shifted.masked_fill(shifted == IGNORED, config.pad_id)
 
 
 def start_token(token: int | None) -> int:

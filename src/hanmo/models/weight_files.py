@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ from torch import Tensor
 from hanmo.core.errors import FormatError, ModelError
 from hanmo.core.files import read_json, write_atomic
 
-__all__ = ["StoredTensor", "list_tensors", "read_tensors", "weight_files", "write_tensors"]
+__all__ = [
+    "StoredTensor", "check_tensors", "list_tensors", "read_header_entries", "read_tensors", "weight_files", "write_tensors",
+]  # fmt: skip
 
 _DTYPES = {
     torch.float64: "F64",
@@ -24,6 +28,7 @@ _DTYPES = {
     torch.float16: "F16",
     torch.bfloat16: "BF16",
 }
+_SHOWN = 10
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
@@ -49,10 +54,55 @@ def list_tensors(folder: Path, *, name: str | None = None) -> list[StoredTensor]
 def read_tensors(tensors: Iterable[StoredTensor]) -> dict[str, Tensor]:
     """Read some tensors by name. They lie in mapped memory that is given back when they are dropped."""
     read = {}
-    for tensor in tensors:
-        with _open(tensor.file) as file:
-            read[tensor.name] = file.get_tensor(tensor.name)
+    for path, there in groupby(tensors, attrgetter("file")):
+        with _open(path) as file:
+            read |= {tensor.name: file.get_tensor(tensor.name) for tensor in there}
     return read
+
+
+def read_header_entries(file: Path) -> dict[str, str]:
+    """What `write_tensors` was told of further entries, and what other programs put there.
+
+    Raises:
+        ModelError: if the file is missing or damaged.
+    """
+    with _open(file) as opened:
+        return opened.metadata() or {}
+
+
+def check_tensors(
+    stored: Mapping[str, StoredTensor],
+    expected: Mapping[str, tuple[int, ...]],
+    *,
+    what: str,
+    where: Path,
+    remedy: str,
+    known: Sequence[str] = (),
+) -> None:
+    """Compare what is stored with what a model asks for, from headers alone.
+
+    Args:
+        stored: by the names that the model uses.
+        expected: shapes by name.
+        what: the error's first words.
+        where: what it names.
+        remedy: what it advises.
+        known: problems that were found before.
+
+    Raises:
+        ModelError: names the first ten that are missing, too many, or of another shape or kind.
+    """
+    problems = [*known, *(f"{name} {shape} is missing" for name, shape in expected.items() if name not in stored)]
+    for name, tensor in stored.items():
+        if name not in expected:
+            problems.append(f"{name} {tensor.shape} is not part of this model")
+        elif tensor.shape != expected[name]:
+            problems.append(f"{name} is {tensor.shape}, expected {expected[name]}")
+        elif tensor.dtype not in _DTYPES.values():
+            problems.append(f"{name} holds {tensor.dtype}, expected one of {', '.join(_DTYPES.values())}")
+    if problems:
+        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise ModelError(f"{what}: {'; '.join(problems[:_SHOWN])}{more}", where=where, remedy=remedy)
 
 
 def write_tensors(
@@ -137,6 +187,8 @@ def _open(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as file:
             yield file
+    except FileNotFoundError as error:
+        raise ModelError("this file is missing", where=path, remedy="Copy the folder again, with all files.") from error
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(
             f"not a whole safetensors file ({error})",

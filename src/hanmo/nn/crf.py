@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from hanmo.core.errors import ConfigError
 from hanmo.nn.embedding import check_ids
 from hanmo.nn.label_schemes import Limits
+from hanmo.nn.losses import IGNORED
 from hanmo.nn.ragged import Ragged, ragged
 
 __all__ = [
@@ -33,7 +34,6 @@ __all__ = [
 _FORBIDDEN = -1e30
 """Finite, so that no gradient is NaN, and so low that the probability is 0 in every dtype."""
 _NEVER = -1e29
-_NO_LABEL = -100
 
 
 class Chain(NamedTuple):
@@ -115,7 +115,7 @@ def best_paths_plain(emissions: Tensor, chain: Chain, lengths: Tensor) -> tuple[
         label = which.gather(1, label[:, None])[:, 0]
         labels.append(label)
     real = torch.arange(n_steps, device=emissions.device) < lengths[:, None]
-    return torch.stack(labels[::-1], 1).where(real, _NO_LABEL), scores.where(lengths > 0, 0.0)
+    return torch.stack(labels[::-1], 1).where(real, IGNORED), scores.where(lengths > 0, 0.0)
 
 
 def best_paths_fast(emissions: Tensor, chain: Chain, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,7 +123,7 @@ def best_paths_fast(emissions: Tensor, chain: Chain, lengths: Tensor) -> tuple[T
     from hanmo.nn.crf_kernels import best_paths
 
     batch, n_steps = emissions.shape[:2]
-    paths = torch.full((batch, n_steps), _NO_LABEL)
+    paths = torch.full((batch, n_steps), IGNORED)
     scores = torch.zeros(batch, dtype=torch.float64)
     exact, transitions, start, end = (part.detach().double() for part in (emissions, *chain))
     best_paths(exact, transitions, start, end, lengths, paths, scores)

@@ -14,7 +14,10 @@ from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
 
-__all__ = ["chunked_cross_entropy", "cross_entropy"]
+__all__ = ["IGNORED", "chunked_cross_entropy", "cross_entropy"]
+
+IGNORED = -100
+"""The label of what is not scored, in torch and transformers alike."""
 
 _CHUNK_SCORES = 2**22
 """Scores alive at a time in the chunked form: 16 MiB in fp32, which stays in cache and still fills a matrix product."""
@@ -25,7 +28,7 @@ def cross_entropy(
     weight: Tensor,
     labels: Tensor,
     *,
-    ignore_index: int = -100,
+    ignore_index: int = IGNORED,
     reduction: Literal["sum", "mean"] = "sum",
     bias: Tensor | None = None,
     label_smoothing: float = 0.0,
@@ -60,7 +63,7 @@ def chunked_cross_entropy(
     weight: Tensor,
     labels: Tensor,
     *,
-    ignore_index: int = -100,
+    ignore_index: int = IGNORED,
     reduction: Literal["sum", "mean"] = "sum",
     bias: Tensor | None = None,
     label_smoothing: float = 0.0,

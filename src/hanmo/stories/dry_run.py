@@ -83,6 +83,8 @@ def describe_plan(recipe: PretrainRecipe) -> str:
 
 
 def _piece(tokenizer: Any, token: int) -> str:
-    if token == -100:
+    from hanmo.nn.losses import IGNORED
+
+    if token == IGNORED:
         return "<ignored>"
     return repr(tokenizer.decode([token], skip_special=False))

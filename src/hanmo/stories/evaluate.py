@@ -32,6 +32,7 @@ def evaluate_run(run: Path, model: CausalLM, tokenizer: Tokenizer, recipe: Pretr
     from hanmo.evaluation.perplexity import evaluate_blocks
     from hanmo.metrics.compression import compressor_bits_per_byte
     from hanmo.metrics.order0 import order0_bits_per_byte
+    from hanmo.nn.losses import IGNORED
 
     length, batch_size = recipe.model.max_len, recipe.batches.batch_size
     train_ids, heldout_ids = open_shards(run / "shards" / "train"), open_shards(run / "shards" / "heldout")
@@ -45,7 +46,7 @@ def evaluate_run(run: Path, model: CausalLM, tokenizer: Tokenizer, recipe: Pretr
         def watched() -> Any:
             for block in blocks:
                 yield block
-                bar.advance(int((block["labels"] != -100).sum()))
+                bar.advance(int((block["labels"] != IGNORED).sum()))
 
         heldout = evaluate_blocks(model, watched(), n_bytes=n_bytes)
     text = "\n".join(document.text for document in read_documents(run / "corpus" / "heldout.jsonl.gz")).encode()

@@ -9,10 +9,11 @@ import torch
 from torch.nn import functional as F
 
 from hanmo.batches.by_length import batches_by_length
-from hanmo.batches.packed_rows import IGNORED, PACKED_FILLS, next_token_row
+from hanmo.batches.packed_rows import PACKED_FILLS, next_token_row
 from hanmo.batches.padded_rows import collate
 from hanmo.models.next_token import NextTokenModel
 from hanmo.nn.evaluating import evaluating
+from hanmo.nn.losses import IGNORED
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

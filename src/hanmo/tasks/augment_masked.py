@@ -15,7 +15,8 @@ from hanmo.tasks.augment_words import Words, is_han, like_case
 from hanmo.tasks.forward import forward_by_length
 from hanmo.tasks.loaded_model import LoadedModel
 from hanmo.tasks.loading import load
-from hanmo.tokenizers.tokenizer import Framed
+from hanmo.tokenizers.framed import Framed
+from hanmo.tokenizers.word_rows import encode_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +74,7 @@ class MaskedWords:
 
     def fill(self, gaps: Sequence[Gaps]) -> list[Words]:
         """The texts with other words in their gaps; those of words that do not fit into the model's context stay."""
-        rows = self._tokenizer.encode_words([gap.words.words for gap in gaps], max_len=None, overlap=0)
+        rows = encode_words(self._tokenizer, [gap.words.words for gap in gaps], max_len=None, overlap=0)
         work = [self._open(gap, found[0].ids, found[0].first) for gap, found in zip(gaps, rows, strict=True)]
         while open_ones := [number for number, one in enumerate(work) if one.masks]:
             framed = [Framed(work[number].ids, [0] * len(work[number].ids)) for number in open_ones]
@@ -150,7 +151,7 @@ class MaskedWords:
         names = [self._name(token) for token in range(self._tokenizer.vocab_size)]
         asked = [number for number, name in enumerate(names) if name.isalpha() and name.isprintable()]
         # the word before it shows the token as it stands within a text
-        rows = self._tokenizer.encode_words([["a", names[number]] for number in asked], max_len=None, overlap=0)
+        rows = encode_words(self._tokenizer, [["a", names[number]] for number in asked], max_len=None, overlap=0)
         words, characters = (torch.zeros(n_rows, dtype=torch.bool) for _ in range(2))
         for number, (row, *_) in zip(asked, rows, strict=True):
             start = row.first.get(1)

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from hanmo.models.next_token import NextTokenModel
-from hanmo.nn.losses import chunked_cross_entropy
+from hanmo.nn.losses import IGNORED, chunked_cross_entropy
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 __all__ = ["causal_lm_loss"]
-
-_IGNORED = -100
 
 
 def causal_lm_loss(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -29,8 +27,8 @@ def causal_lm_loss(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, 
     labels = batch["labels"].flatten()
     hidden = lm.hidden(batch["input_ids"], position_ids=batch.get("position_ids")).flatten(0, 1)
     if hidden.device.type == "cpu" and not torch.compiler.is_compiling():
-        scored = (labels != _IGNORED).nonzero().squeeze(1)
+        scored = (labels != IGNORED).nonzero().squeeze(1)
         if len(scored) < len(labels):  # the head, which may be most of the work, sees no more than it has to
             hidden, labels = hidden[scored], labels[scored]
-    total = chunked_cross_entropy(hidden, lm.head_weight, labels, ignore_index=_IGNORED, reduction="sum")
-    return total, (labels != _IGNORED).sum()
+    total = chunked_cross_entropy(hidden, lm.head_weight, labels, ignore_index=IGNORED, reduction="sum")
+    return total, (labels != IGNORED).sum()

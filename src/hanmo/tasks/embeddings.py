@@ -21,7 +21,8 @@ from hanmo.nn.pooling import POOLINGS
 from hanmo.tasks.forward import OVERLAP, forward_batches, forward_windows
 from hanmo.tasks.loaded_model import LoadedModel
 from hanmo.tasks.sentence_modules import SentenceSettings, read_sentence_settings, write_sentence_settings
-from hanmo.tokenizers.tokenizer import Framed, Tokenizer
+from hanmo.tokenizers.framed import Framed, encode_framed, encode_windows
+from hanmo.tokenizers.tokenizer import Tokenizer
 
 __all__ = ["Overlong", "SentenceEncoder", "load_sentence_encoder", "sentence_architecture"]
 
@@ -161,8 +162,8 @@ class SentenceEncoder(LoadedModel):
     def _windows(self, texts: Sequence[str], overlong: Overlong) -> list[list[Framed]]:
         """For each text its rows: one, but for long texts in windows."""
         if overlong == "windows":
-            return self.tokenizer.encode_windows(texts, max_len=self.max_len, overlap=OVERLAP)
-        rows = self.tokenizer.encode_framed(texts, max_len=self.max_len, overlong=overlong)
+            return encode_windows(self.tokenizer, texts, max_len=self.max_len, overlap=OVERLAP)
+        rows = encode_framed(self.tokenizer, texts, max_len=self.max_len, overlong=overlong)
         if cut := sum(row.truncated for row in rows):
             say(f"{cut} of {len(rows)} texts were cut to {self.max_len} tokens")
         return [[row] for row in rows]

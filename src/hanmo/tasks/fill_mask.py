@@ -12,8 +12,9 @@ from hanmo.core.errors import ConfigError, DataError, ModelError
 from hanmo.tasks.forward import forward_batches
 from hanmo.tasks.loaded_model import LoadedModel
 from hanmo.tasks.pipeline import Pipeline, read_text
+from hanmo.tokenizers.framed import Framed
 from hanmo.tokenizers.mask_token import mask_id_of, masked_encoder
-from hanmo.tokenizers.tokenizer import Framed, Tokenizer
+from hanmo.tokenizers.tokenizer import Tokenizer
 
 __all__ = ["FillMaskPipeline", "MaskFiller"]
 

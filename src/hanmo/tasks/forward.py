@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hanmo.batches.by_length import batches_by_length, pad_rows
 from hanmo.core.progress import progress
-from hanmo.tokenizers.tokenizer import Framed
+from hanmo.tokenizers.framed import Framed
 
 __all__ = ["OVERLAP", "forward_batches", "forward_by_length", "forward_windows"]
 

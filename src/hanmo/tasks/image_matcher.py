@@ -15,6 +15,7 @@ from hanmo.batches.images import ImageSettings, prepare_images
 from hanmo.core.errors import ModelError
 from hanmo.models.towers import TwoTowers
 from hanmo.tasks.loaded_model import LoadedModel
+from hanmo.tokenizers.framed import encode_framed
 from hanmo.tokenizers.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class ImageMatcher(LoadedModel):
             DataError: for a text longer than the model can read, or a file that is no image.
         """
         device = next(self.model.parameters()).device
-        rows = self.tokenizer.encode_framed(texts, max_len=self.config.text.max_len)
+        rows = encode_framed(self.tokenizer, texts, max_len=self.config.text.max_len)
         # a text ends at its first end-of-text token: what fills up behind it is never looked at
         fill = self.tokenizer.pad_id if self.tokenizer.pad_id is not None else rows[0].ids[-1]
         ids = pad_rows([row.ids for row in rows], fill).to(device)

@@ -12,15 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from hanmo.core.errors import DataError
+from hanmo.nn.losses import IGNORED
 from hanmo.tasks.qa_examples import QaExample
 from hanmo.tasks.qa_settings import AnswerSettings
-from hanmo.tokenizers.tokenizer import ContextRow, Tokenizer
+from hanmo.tokenizers.context_rows import ContextRow, encode_contexts
+from hanmo.tokenizers.tokenizer import Tokenizer
 
 __all__ = ["MATCHES", "encode_questions", "fills_of_questions", "pointing_loss", "segments_of", "windows_of"]
 
 MATCHES = 3
 """Kinds of segments that also tell which words of a text are in the question: 2, beside 0 for it and 1 for the text."""
-_IGNORED = -100
 _AT_ONCE = 32
 
 
@@ -45,7 +46,7 @@ def windows_of(
         DataError: for a question that is too long, by its name.
     """
     max_len = min(settings.window, getattr(config, "max_len", None) or settings.window)
-    encode = partial(tokenizer.encode_contexts, max_len=max_len, overlap=min(settings.overlap, max_len // 2))
+    encode = partial(encode_contexts, tokenizer, max_len=max_len, overlap=min(settings.overlap, max_len // 2))
     for start in range(0, len(pairs), _AT_ONCE):
         some = pairs[start : start + _AT_ONCE]
         try:
@@ -129,7 +130,7 @@ def _labelled(row: ContextRow, places: Sequence[tuple[int, int]], config: Any) -
     if segments is not None:
         inputs["token_type_ids"] = segments
     for side, name in enumerate(("starts", "ends")):
-        labels = [_IGNORED] * len(row.ids)
+        labels = [IGNORED] * len(row.ids)
         labels[row.first : row.first + len(row.spans)] = [0] * len(row.spans)
         labels[row.none] = 0
         for place in places:
@@ -142,7 +143,7 @@ def _labelled(row: ContextRow, places: Sequence[tuple[int, int]], config: Any) -
 
 def fills_of_questions(pad_id: int) -> dict[str, int]:
     """What fills up each key of such a row."""
-    return {"input_ids": pad_id, "token_type_ids": 0, "starts": _IGNORED, "ends": _IGNORED}
+    return {"input_ids": pad_id, "token_type_ids": 0, "starts": IGNORED, "ends": IGNORED}
 
 
 def pointing_loss(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, int]:
@@ -157,5 +158,5 @@ def pointing_loss(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, i
     for logits, labels in ((out.start_logits, batch["starts"]), (out.end_logits, batch["ends"])):
         scores = logits.float()
         right = scores.masked_fill(labels != 1, -torch.inf).logsumexp(-1)
-        total = total + (scores.masked_fill(labels == _IGNORED, -torch.inf).logsumexp(-1) - right).sum() / 2
+        total = total + (scores.masked_fill(labels == IGNORED, -torch.inf).logsumexp(-1) - right).sum() / 2
     return total, len(batch["input_ids"])

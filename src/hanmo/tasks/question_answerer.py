@@ -19,7 +19,8 @@ from hanmo.nn.evaluating import evaluating
 from hanmo.tasks.loaded_model import LoadedModel
 from hanmo.tasks.qa_learning import fills_of_questions, segments_of, windows_of
 from hanmo.tasks.qa_settings import AnswerSettings
-from hanmo.tokenizers.tokenizer import ContextRow, Tokenizer
+from hanmo.tokenizers.context_rows import ContextRow
+from hanmo.tokenizers.tokenizer import Tokenizer
 
 __all__ = ["Answer", "Found", "QuestionAnswerer", "span_architecture"]
 

@@ -18,6 +18,7 @@ from hanmo.tasks.similarity_examples import SimilarityExample
 from hanmo.tasks.similarity_settings import LossKind, SimilarityLoss
 from hanmo.tasks.splits import Splits, folded
 from hanmo.tasks.tables import problems_error
+from hanmo.tokenizers.framed import encode_framed
 from hanmo.training.interfaces import Loss
 
 __all__ = [
@@ -41,7 +42,7 @@ def check_lengths(splits: Splits[SimilarityExample], encoder: SentenceEncoder) -
         return
     problems = []
     for example in (*splits.train, *splits.dev, *splits.test):
-        longest = max(len(row.ids) for row in encoder.tokenizer.encode_framed(example.texts))
+        longest = max(len(row.ids) for row in encode_framed(encoder.tokenizer, example.texts))
         if longest > encoder.max_len:
             problems.append(f"{example.where}: {longest} tokens")
     if problems:
@@ -57,8 +58,11 @@ def encode_similar(
     """Rows for `hanmo.batches.padded_rows`: the ids of each text of an example, the numbers of the texts (equal for
     texts that are the same), and the score, brought from `lowest`..`highest` to 0..1. Long texts are cut.
     """
-    framed = encoder.tokenizer.encode_framed(
-        [text for example in examples for text in example.texts], max_len=encoder.max_len, overlong="truncate"
+    framed = encode_framed(
+        encoder.tokenizer,
+        [text for example in examples for text in example.texts],
+        max_len=encoder.max_len,
+        overlong="truncate",
     )
     segments = any(any(row.token_type_ids) for row in framed)
     numbers: dict[str, int] = {}

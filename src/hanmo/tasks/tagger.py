@@ -16,7 +16,8 @@ from hanmo.models.crf_head import CrfHead
 from hanmo.nn.evaluating import evaluating
 from hanmo.tasks.loaded_model import LoadedModel
 from hanmo.tasks.tagging import CASES, fills_of_tags, tag_inputs
-from hanmo.tokenizers.tokenizer import Tokenizer, WordRow
+from hanmo.tokenizers.tokenizer import Tokenizer
+from hanmo.tokenizers.word_rows import WordRow, encode_words
 
 __all__ = ["OVERLAP", "Tagged", "Tagger", "tag_architecture"]
 
@@ -109,7 +110,9 @@ class Tagger(LoadedModel):
         """
         if isinstance(sentences, str) or any(isinstance(sentence, str) for sentence in sentences):
             raise ConfigError("a text where words belong", where="sentences", remedy="Give lists of words.")
-        windows = self.tokenizer.encode_words(sentences, max_len=getattr(self.config, "max_len", None), overlap=OVERLAP)
+        windows = encode_words(
+            self.tokenizer, sentences, max_len=getattr(self.config, "max_len", None), overlap=OVERLAP
+        )
         tags = [["O"] * len(words) for words in sentences]
         scores = [[0.0] * len(words) for words in sentences]
         rows = [(number, row) for number, found in enumerate(windows) for row in found if row.first]

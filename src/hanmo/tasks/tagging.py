@@ -8,12 +8,13 @@ from typing import Any
 from torch import Tensor, nn
 
 from hanmo.nn.label_schemes import guess_scheme
+from hanmo.nn.losses import IGNORED
 from hanmo.tasks.tag_examples import TagExample
-from hanmo.tokenizers.tokenizer import Tokenizer, WordRow
+from hanmo.tokenizers.tokenizer import Tokenizer
+from hanmo.tokenizers.word_rows import WordRow, encode_words
 
 __all__ = ["CASES", "case_of", "encode_tagged", "fills_of_tags", "tag_inputs", "tagging_loss"]
 
-_NO_LABEL = -100
 CASES = 5
 """Kinds of spelling that `case_of` tells apart."""
 
@@ -51,17 +52,17 @@ def encode_tagged(
     """Rows for `hanmo.batches.padded_rows`: the tag of each word on its first token, -100 elsewhere."""
     index = {name: number for number, name in enumerate(config.labels)}
     spans = guess_scheme(config.labels) is not None
-    windows = tokenizer.encode_words(
-        [example.words for example in examples], max_len=getattr(config, "max_len", None), overlap=overlap
+    windows = encode_words(
+        tokenizer, [example.words for example in examples], max_len=getattr(config, "max_len", None), overlap=overlap
     )
     found = []
     for example, rows in zip(examples, windows, strict=True):
         for row in rows:
-            labels = [_NO_LABEL] * len(row.ids)
+            labels = [IGNORED] * len(row.ids)
             words = sorted(row.first)
             for word in words[slice(*_whole(words, example.tags))] if spans and words else words:
                 labels[row.first[word]] = index[example.tags[word]]
-            if any(label != _NO_LABEL for label in labels):
+            if any(label != IGNORED for label in labels):
                 more = tag_inputs(row, example.words, config, cases=cases)
                 found.append({"input_ids": row.ids, "labels": labels} | more)
     return found
@@ -83,10 +84,10 @@ def _whole(words: Sequence[int], tags: Sequence[str]) -> tuple[int, int]:
 
 def fills_of_tags(pad_id: int) -> dict[str, int]:
     """What fills up each key of such a row."""
-    return {"input_ids": pad_id, "labels": _NO_LABEL, "char_ids": 0, "token_type_ids": 0}
+    return {"input_ids": pad_id, "labels": IGNORED, "char_ids": 0, "token_type_ids": 0}
 
 
 def tagging_loss(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """The loss that `hanmo.training.loop.fit` is handed: a sum over words, and how many they are."""
-    n = (batch["labels"] != _NO_LABEL).sum()
+    n = (batch["labels"] != IGNORED).sum()
     return model(**batch).loss * n, n

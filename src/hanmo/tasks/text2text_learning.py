@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from hanmo.batches.by_length import batches_by_length
 from hanmo.batches.padded_rows import collate
-from hanmo.batches.token_rows import IGNORED
 from hanmo.core.errors import DataError
-from hanmo.nn.losses import chunked_cross_entropy
+from hanmo.nn.losses import IGNORED, chunked_cross_entropy
 from hanmo.tasks.pair_examples import PairExample
 from hanmo.tasks.tables import problems_error
 from hanmo.tasks.text2text_model import Text2TextModel

@@ -14,7 +14,8 @@ from hanmo.core.errors import DataError
 from hanmo.tasks.adversarial import adversarial_loss
 from hanmo.tasks.text_examples import Kind, TextExample
 from hanmo.tasks.text_loss import LossSettings
-from hanmo.tokenizers.tokenizer import Framed, Tokenizer
+from hanmo.tokenizers.framed import Framed, encode_windows
+from hanmo.tokenizers.tokenizer import Tokenizer
 from hanmo.training.interfaces import Loss
 
 __all__ = [
@@ -81,7 +82,7 @@ def _windows(
     examples: Sequence[TextExample], tokenizer: Tokenizer, max_len: int | None, overlap: int
 ) -> list[list[Framed]]:
     try:
-        return tokenizer.encode_windows([example.texts for example in examples], max_len=max_len, overlap=overlap)
+        return encode_windows(tokenizer, [example.texts for example in examples], max_len=max_len, overlap=overlap)
     except DataError as error:
         number = str(error.where).removeprefix("text ")
         where = examples[int(number)].where if number.isdecimal() else error.where

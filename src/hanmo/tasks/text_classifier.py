@@ -14,6 +14,7 @@ from hanmo.models.settings import Calibration
 from hanmo.nn.evaluating import evaluating
 from hanmo.tasks.forward import OVERLAP, forward_windows
 from hanmo.tasks.loaded_model import LoadedModel
+from hanmo.tokenizers.framed import encode_windows
 from hanmo.tokenizers.tokenizer import Tokenizer
 
 __all__ = ["THRESHOLD", "TextClassifier", "sequence_architecture"]
@@ -100,7 +101,7 @@ class TextClassifier(LoadedModel):
             raise ConfigError("texts is one string", where="texts", remedy="Give a list of texts.")
         if not len(texts):
             return np.zeros((0, len(self.labels)), dtype=np.float32)
-        windows = self.tokenizer.encode_windows(texts, max_len=getattr(self.config, "max_len", None), overlap=OVERLAP)
+        windows = encode_windows(self.tokenizer, texts, max_len=getattr(self.config, "max_len", None), overlap=OVERLAP)
         with evaluating(self.model):
             return forward_windows(
                 windows,

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hanmo.core.errors import DataError, ModelError
-from hanmo.tokenizers.tokenizer import Framed, Tokenizer, hide_special_pieces, parse_definition
+from hanmo.tokenizers.framed import Framed
+from hanmo.tokenizers.tokenizer import Tokenizer, hide_special_pieces, parse_definition
 
 __all__ = ["mask_id_of", "masked_encoder"]
 

@@ -40,7 +40,8 @@ def train_words(
         vocab_size: most tokens, the five special ones included.
         min_count: words seen less often are left out.
         lowercase: make words of one that differ in case alone.
-        cut: cut text as BERT does; without it words are what stands between white space (for `Tokenizer.encode_words`).
+        cut: cut text as BERT does; without it words are what stands between white space (for
+            `hanmo.tokenizers.word_rows.encode_words`).
         segments: tell the model which text of a pair a token is from; some encoders have no use for it.
         model_max_length: context of the model, in tokens, for the config of other libraries.
 

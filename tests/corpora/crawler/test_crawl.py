@@ -212,7 +212,10 @@ def test_redirects(site: Any, clock: Any, tmp_path: Path) -> None:
 
 def test_sitemaps(site: Any, clock: Any, tmp_path: Path) -> None:
     base = site.url
-    urls = lambda *paths: "".join(f"<url><loc> {base}{path} </loc></url>" for path in paths)  # noqa: E731
+
+    def urls(*paths: str) -> str:
+        return "".join(f"<url><loc> {base}{path} </loc></url>" for path in paths)
+
     frame = '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{}</urlset>'
     site.pages |= {
         "/robots.txt": (200, {}, f"Sitemap: {base}/index.xml\nSitemap: /list.txt\nSitemap: http://10.0.0.1/s.xml".encode()),

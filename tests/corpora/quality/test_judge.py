@@ -18,7 +18,7 @@ from hanmo.corpora.quality.page import ends_sentence
 from hanmo.corpora.quality.settings import QualitySettings, Rule
 from hanmo.corpora.settings import CorpusSettings
 from hanmo.corpora.sources.files import list_files, read_file
-from hanmo.evaluation.report_text import Writer
+from hanmo.evaluation.report_writer import Writer
 from hanmo.text.language import Language, guess_language
 
 ALL: tuple[Rule, ...] = get_args(Rule)

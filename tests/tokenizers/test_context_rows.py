@@ -10,7 +10,8 @@ import transformers
 
 from hanmo.core.errors import ConfigError, DataError
 from hanmo.tokenizers.bpe import train_bpe
-from hanmo.tokenizers.tokenizer import ContextRow, Tokenizer
+from hanmo.tokenizers.context_rows import ContextRow, encode_contexts
+from hanmo.tokenizers.tokenizer import Tokenizer
 from hanmo.tokenizers.words import train_words
 from tiny_reader import CHINESE, ENGLISH, PAIRS, write_reader
 
@@ -32,8 +33,8 @@ def shown(row: ContextRow, context: str) -> list[str]:
 
 
 def test_characters_of_tokens(wordpiece: Tokenizer) -> None:
-    ((row,),) = wordpiece.encode_contexts(
-        [("Where did İSTANBUL?", "in  İstanbul: ﬁ, cafe\u0301 👩‍👩‍👧 北京")], max_len=64, overlap=0
+    ((row,),) = encode_contexts(
+        wordpiece, [("Where did İSTANBUL?", "in  İstanbul: ﬁ, cafe\u0301 👩‍👩‍👧 北京")], max_len=64, overlap=0
     )
     context = "in  İstanbul: ﬁ, cafe\u0301 👩‍👩‍👧 北京"
     assert shown(row, context) == ["in", "İs", "tan", "bul", ":", "ﬁ", ",", "cafe\u0301", "👩‍👩‍👧", "北", "京"]
@@ -46,8 +47,11 @@ def test_characters_of_tokens(wordpiece: Tokenizer) -> None:
 
 
 def test_words_that_the_question_has_too(wordpiece: Tokenizer) -> None:
-    ((english,), (chinese,)) = wordpiece.encode_contexts(
-        [("did the LETTER arrive?", "The letter arrived."), ("谁写的信", "老先生写信。")], max_len=64, overlap=0
+    ((english,), (chinese,)) = encode_contexts(
+        wordpiece,
+        [("did the LETTER arrive?", "The letter arrived."), ("谁写的信", "老先生写信。")],
+        max_len=64,
+        overlap=0,
     )
     assert english.shared.tolist() == [True, True, False, False]
     assert chinese.shared.tolist() == [False, False, False, True, True, False]
@@ -57,8 +61,8 @@ def test_words_that_the_question_has_too(wordpiece: Tokenizer) -> None:
 def test_windows_cover_all_of_a_text(wordpiece: Tokenizer, context: str) -> None:
     for tokenizer in every(wordpiece):
         question = "Where 在哪里?"
-        ((whole,),) = tokenizer.encode_contexts([(question, context)], max_len=1000, overlap=0)
-        rows = tokenizer.encode_contexts([(question, context)], max_len=34, overlap=5)[0]
+        ((whole,),) = encode_contexts(tokenizer, [(question, context)], max_len=1000, overlap=0)
+        rows = encode_contexts(tokenizer, [(question, context)], max_len=34, overlap=5)[0]
         assert all(len(row.ids) <= 34 for row in rows)
         assert all(row.ids[: row.first] == whole.ids[: whole.first] for row in rows)
         spans = np.concatenate([rows[0].spans, *(row.spans[5:] for row in rows[1:])])
@@ -82,7 +86,7 @@ def test_offsets_of_transformers(wordpiece: Tokenizer, tmp_path: Path) -> None:
             question, context, max_length=24, stride=6, truncation="only_second", return_overflowing_tokens=True,
             return_offsets_mapping=True,
         )  # fmt: skip
-        ours = wordpiece.encode_contexts([(question, context)], max_len=24, overlap=6)[0]
+        ours = encode_contexts(wordpiece, [(question, context)], max_len=24, overlap=6)[0]
         assert [row.ids for row in ours] == theirs["input_ids"]
         for number, row in enumerate(ours):
             kept = [
@@ -95,11 +99,11 @@ def test_offsets_of_transformers(wordpiece: Tokenizer, tmp_path: Path) -> None:
 
 def test_what_cannot_be(wordpiece: Tokenizer) -> None:
     with pytest.raises(DataError, match=r"text 1: a question of 10 tokens leaves too little of 16"):
-        wordpiece.encode_contexts([("the", ENGLISH), ("the " * 10, ENGLISH)], max_len=16, overlap=2)
-    assert len(wordpiece.encode_contexts([("the " * 10, "a")], max_len=16, overlap=2)[0]) == 1
+        encode_contexts(wordpiece, [("the", ENGLISH), ("the " * 10, ENGLISH)], max_len=16, overlap=2)
+    assert len(encode_contexts(wordpiece, [("the " * 10, "a")], max_len=16, overlap=2)[0]) == 1
     with pytest.raises(ConfigError, match="leaves no room"):
-        wordpiece.encode_contexts([("the", ENGLISH)], max_len=3, overlap=2)
+        encode_contexts(wordpiece, [("the", ENGLISH)], max_len=3, overlap=2)
     with pytest.raises(DataError, match="text 0"):
-        wordpiece.encode_contexts([("the", "\ud800")], max_len=16, overlap=2)
-    ((row,),) = wordpiece.encode_contexts([("the", "\u200b")], max_len=16, overlap=2)
+        encode_contexts(wordpiece, [("the", "\ud800")], max_len=16, overlap=2)
+    ((row,),) = encode_contexts(wordpiece, [("the", "\u200b")], max_len=16, overlap=2)
     assert len(row.spans) == 0
