@@ -13,9 +13,10 @@ import numpy as np
 
 from hanmo.core.atomics import atomic_add, atomic_load, yield_processor
 from hanmo.core.compiled import compiled, is_kept
+from hanmo.core.exponential import FASTMATH, exp
 from hanmo.generation.lanes import multiply_bytes, multiply_float
 from hanmo.generation.layout import CHUNK, LINE, Plan, Room, Weights
-from hanmo.generation.pointwise import FASTMATH, activate, exp, norm, split
+from hanmo.generation.pointwise import activate, norm, split
 
 __all__ = ["advance", "is_compiled"]
 

@@ -19,6 +19,8 @@ __all__ = ["IGNORED", "chunked_cross_entropy", "cross_entropy"]
 IGNORED = -100
 """The label of what is not scored, in torch and transformers alike."""
 
+_FAST_TYPES = (torch.float32, torch.bfloat16)
+"""What the compiled loops of `losses_kernels` take."""
 _CHUNK_SCORES = 2**22
 """Scores alive at a time in the chunked form: 16 MiB in fp32, which stays in cache and still fills a matrix product."""
 
@@ -103,6 +105,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         wide = _wide(hidden)
         # elsewhere a look at the values would break a graph or stall an accelerator
         plain = hidden.device.type == "cpu" and not torch.compiler.is_compiling()
+        fast = plain and compute in _FAST_TYPES
         total = torch.zeros((), dtype=wide, device=hidden.device)
         grad_hidden = torch.empty_like(hidden) if needs_grad else None
         grad_weight = torch.zeros(weight.shape, dtype=wide, device=weight.device) if needs_grad else None
@@ -111,24 +114,20 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             step = max(64, _CHUNK_SCORES // weight.shape[0])
             for start in range(0, hidden.shape[0], step):
                 h, y = hidden[start : start + step], labels[start : start + step]
-                counted = (y != ignore_index)[:, None]  # (n, 1)
-                y = y[:, None].where(counted, 0)
-                # one pass over each row while it is in cache, where logsumexp would make four over all of them
-                logp = F.linear(h, weight, bias).to(wide).log_softmax(dim=-1)  # (n, V)
-                total -= (1 - smoothing) * logp.gather(1, y).where(counted, 0).sum()
-                if smoothing:
-                    total -= smoothing * logp.mean(dim=-1, keepdim=True).where(counted, 0).sum()
+                scores = F.linear(h, weight, bias)  # (n, V)
+                if fast:
+                    from hanmo.nn.losses_kernels import score_rows
+
+                    y = y.masked_fill(y == ignore_index, -1)
+                    total += score_rows(scores, y, smoothing=smoothing, with_gradient=needs_grad).sum()
+                    p = scores
+                else:
+                    found, p = _score_slice(scores, y, ignore_index, smoothing, plain)
+                    total += found
                 if grad_hidden is None or grad_weight is None:
                     continue
-                # d loss / d logits = softmax(logits) - target, and 0 where nothing is scored
-                p = logp.exp_()
-                p.scatter_add_(1, y, torch.full_like(y, smoothing - 1, dtype=wide))
-                if smoothing:
-                    p -= smoothing / weight.shape[0]
-                if not (plain and bool(counted.all())):
-                    p.masked_fill_(~counted, 0)
                 if grad_bias is not None:
-                    grad_bias += p.sum(0)
+                    grad_bias += p.sum(0, dtype=wide)
                 p = p.to(hidden.dtype)
                 grad_hidden[start : start + step] = p @ weight
                 if wide == p.dtype:
@@ -146,6 +145,28 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         hidden_dtype, weight_dtype, bias_dtype = ctx.dtypes
         grads = (grad_hidden * grad).to(hidden_dtype), (grad_weight * grad).to(weight_dtype)
         return *grads, None if grad_bias is None else (grad_bias * grad).to(bias_dtype), None, None, None, None, None
+
+
+def _score_slice(
+    scores: Tensor, labels: Tensor, ignore_index: int, smoothing: float, plain: bool
+) -> tuple[Tensor, Tensor]:
+    """The loss of some rows of scores and its gradient with respect to them, (n, V) in the wide type."""
+    wide = _wide(scores)
+    counted = (labels != ignore_index)[:, None]  # (n, 1)
+    labels = labels[:, None].where(counted, 0)
+    # one pass over each row while it is in cache, where logsumexp would make four over all of them
+    logp = scores.to(wide).log_softmax(dim=-1)  # (n, V)
+    total = -(1 - smoothing) * logp.gather(1, labels).where(counted, 0).sum()
+    if smoothing:
+        total -= smoothing * logp.mean(dim=-1, keepdim=True).where(counted, 0).sum()
+    # d loss / d logits = softmax(logits) - target, and 0 where nothing is scored
+    p = logp.exp_()
+    p.scatter_add_(1, labels, torch.full_like(labels, smoothing - 1, dtype=wide))
+    if smoothing:
+        p -= smoothing / scores.shape[1]
+    if not (plain and bool(counted.all())):
+        p.masked_fill_(~counted, 0)
+    return total, p
 
 
 def _wide(x: Tensor) -> torch.dtype:
