@@ -22,7 +22,7 @@ from hanmo.nn.evaluating import evaluating
 __all__ = ["FAST_FROM", "FastSteps"]
 
 FAST_FROM = 8
-"""Fewest sources that are worth loading the compiled kernels (about half a second)."""
+"""Fewest sources that are worth loading the compiled kernels (a second or so)."""
 _ROWS_AT_ONCE = 160
 """Rows that a thread takes through all layers together: enough to read each weight seldom, few enough to stay in its cache."""
 _FIRST_POSITIONS = 16
