@@ -22,6 +22,8 @@ from hanmo.nn.stack import Stack
 
 __all__ = ["beam_refusal", "packed_decoder", "up_to_panels"]
 
+_ROUNDS = 16
+"""What the width of a head must be a multiple of: the most lanes of a register."""
 _log = logging.getLogger(__name__)
 
 
@@ -70,7 +72,7 @@ def _layers_reason(layers: Sequence[Any]) -> str | None:
             return "its activation is unknown"
         eps = {part.norm.eps for part in parts}
         heads = {(part.n_heads, part.d_head) for part in (attention, cross)}
-        if attention.d_head % 16:
+        if attention.d_head % _ROUNDS:
             return "its heads are no whole registers"
         whole = attention.n_heads * attention.d_head == feedforward.up.in_features
         shapes.add((activation, feedforward.out.in_features, *eps, *heads, len(eps), len(heads), whole))
