@@ -13,6 +13,8 @@ from tests.parity import test_seq2seq as seq2seq
 from torch import Tensor
 
 from hanmo.generation import BeamSettings, Continuation, beam_search, generate_seq2seq
+from hanmo.generation import seq2seq as generation
+from hanmo.generation.fast_beam import FastSteps
 from hanmo.models.directory import read_model
 
 SEEDS = [pytest.param(seed, marks=[pytest.mark.slow] if seed >= 6 else []) for seed in range(100)]
@@ -83,6 +85,27 @@ def test_encoder_decoders(name: str, seed: int, tmp_path: Path) -> None:
     theirs = search_there(rival, plain, ends, 1, settings)
     wanted = BeamSettings.model_validate(settings | {"max_new_tokens": N_TOKENS})
     assert_same(generate_seq2seq(ours, **inputs, settings=wanted, eos_ids=ends), theirs)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_compiled_search(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = SETTINGS[seed % (len(SETTINGS) - 1)]  # the last one is not for kernels
+    rival = seq2seq.make_rival(
+        "MarianMTModel", seed, d_model=48, encoder_attention_heads=2, decoder_attention_heads=3
+    )  # fmt: skip
+    sharpen(rival)
+    rival.save_pretrained(tmp_path)
+    ours = read_model(tmp_path)
+    batch = seq2seq.make_batch(seed, rival.config)
+    inputs = {key: batch[key] for key in ("input_ids", "attention_mask")}
+    ends = likely_ends(rival, inputs, 1, seed)
+    theirs = search_there(rival, inputs, ends, 1, settings)
+    wanted = BeamSettings.model_validate(settings | {"max_new_tokens": N_TOKENS})
+    used: list[int] = []
+    monkeypatch.setattr(generation, "FAST_FROM", 1)
+    monkeypatch.setattr(generation, "FastSteps", lambda *a, **b: used.append(1) or FastSteps(*a, **b))
+    assert_same(generate_seq2seq(ours, **inputs, settings=wanted, eos_ids=ends), theirs)
+    assert used
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -13,7 +13,8 @@ from llvmlite import ir
 from numba.core import cgutils
 
 __all__ = [
-    "constant", "data", "exp2", "external", "fma", "function", "load", "loop", "prefetch_line", "shuffle", "splat", "store",
+    "constant", "data", "external", "falling_exp2", "fma", "function", "load", "loop", "prefetch_line", "shuffle",
+    "splat", "store",
 ]  # fmt: skip
 
 _I64, _I32, _I8 = ir.IntType(64), ir.IntType(32), ir.IntType(8)
@@ -89,7 +90,7 @@ def fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
     return builder.call(multiply_add, (a, b, c))
 
 
-def exp2(builder: Any, x: Any) -> Any:
+def _exp2(builder: Any, x: Any) -> Any:
     """2**x for -126 <= x <= 126: its whole part goes into the exponent's bits, the rest through a Taylor series."""
     kind, ints = x.type, ir.VectorType(_I32, x.type.count)
     rounds = constant(kind, 1.5 * 2**23)  # what is added to it keeps no fraction, and stands in its last bits
@@ -101,6 +102,13 @@ def exp2(builder: Any, x: Any) -> Any:
         series = fma(builder, series, r, constant(kind, power))
     whole = builder.shl(builder.bitcast(shifted, ints), ir.Constant(ints, [23] * kind.count))
     return builder.bitcast(builder.add(builder.bitcast(series, ints), whole), kind)
+
+
+def falling_exp2(builder: Any, x: Any) -> Any:
+    """2**x for what is at most 0, and exactly 0 far below."""
+    least = constant(x.type, -126.0)
+    unseen = builder.fcmp_ordered("<", x, least)  # not so for NaN, which stays
+    return builder.select(unseen, constant(x.type, 0.0), _exp2(builder, builder.select(unseen, least, x)))
 
 
 def shuffle(builder: Any, a: Any, b: Any, lanes: Sequence[int]) -> Any:

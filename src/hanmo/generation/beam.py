@@ -21,7 +21,10 @@ from hanmo.generation.sampling import penalise_repetition
 from hanmo.nn.cache import GrowingCache, StaticCache
 from hanmo.nn.evaluating import evaluating
 
-__all__ = ["BeamSettings", "Continuation", "SelectableCache", "beam_search", "forbid_repeated_ngrams"]
+__all__ = [
+    "BeamSettings", "Best", "Continuation", "SelectableCache", "Steps", "beam_search", "forbid_repeated_ngrams",
+    "n_candidates", "search",
+]  # fmt: skip
 
 _NOTHING = -1
 """Stands for padding in a history: no token's id."""
@@ -78,6 +81,30 @@ class SelectableCache(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Best:
+    """The most probable next tokens of some rows, best first: all that a search needs to know of a vocabulary."""
+
+    logprobs: Tensor
+    """(N, C) float32; -inf where there are no more."""
+    tokens: Tensor
+    """(N, C) int64."""
+
+
+class Steps(Protocol):
+    """Runs a model on all beams at once."""
+
+    @property
+    def device(self) -> torch.device: ...
+    def first(self) -> Tensor | Best:
+        """Scores of all next tokens after the prompts, (P, V), or the best of them."""
+        ...
+
+    def next(self, rows: Tensor, tokens: Tensor) -> Tensor | Best:
+        """The same for N rows, where row i goes on from what was row `rows[i]` with `tokens[i]`."""
+        ...
+
+
 def beam_search(
     model: Any,
     prompts: Sequence[Sequence[int]],
@@ -111,7 +138,7 @@ def beam_search(
     limits = [min(settings.max_new_tokens, max_len - len(prompt)) for prompt in prompts]
     with evaluating(model), torch.inference_mode():
         steps = _Steps(model, prompts, _empty_cache(model, len(prompts)) if cache is None else cache)
-        return _search(steps, prompts, limits, settings, frozenset(eos_ids), sorted(banned_ids))
+        return search(steps, prompts, limits, settings, eos_ids=eos_ids, banned_ids=banned_ids)
 
 
 def _empty_cache(model: Any, n_rows: int) -> SelectableCache:
@@ -190,17 +217,29 @@ class _Row:
         return best / length**s.length_penalty > worst
 
 
-def _search(
-    steps: _Steps,
+def n_candidates(settings: BeamSettings, n_ends: int) -> int:
+    """How many next tokens are enough for num_beams that go on, even if all others end."""
+    return max(2, 1 + n_ends) * settings.num_beams
+
+
+def search(
+    steps: Steps,
     prompts: Sequence[Sequence[int]],
     limits: Sequence[int],
     settings: BeamSettings,
-    eos_ids: frozenset[int],
-    banned_ids: Sequence[int],
+    *,
+    eos_ids: Collection[int] = (),
+    banned_ids: Collection[int] = (),
 ) -> list[list[Continuation]]:
+    """`beam_search` over steps, however they are computed; `limits` are the most new tokens of each prompt.
+
+    Steps that give only the best tokens of a row give at least `n_candidates` (and the end tokens besides, where these may not
+    come yet), and take no heed of repetitions.
+    """
     k, device = settings.num_beams, steps.device
     rows = [_Row(limit, settings) for limit in limits]
-    ends = torch.tensor(sorted(eos_ids), dtype=torch.int64, device=device)
+    ends = torch.tensor(sorted(set(eos_ids)), dtype=torch.int64, device=device)
+    banned = sorted(banned_ids)
     longest = max(len(prompt) for prompt in prompts)
     padded = [[_NOTHING] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
     # Of the prompts that are still open (G of them): history (G, K', tokens) and log-probability (G, K') of their beams.
@@ -208,20 +247,23 @@ def _search(
     history = torch.tensor(padded, device=device)[:, None]
     scores = torch.zeros(len(prompts), 1, device=device)
     open_rows = list(rows)
-    logits = steps.first()
+    given = steps.first()
     length = 0
     while True:
         length += 1
-        logp = _logprobs(logits, history.flatten(0, 1), settings)
-        if banned_ids:
-            logp[:, banned_ids] = -math.inf
-        if length <= settings.min_new_tokens:
-            logp[:, ends] = -math.inf
-        n_beams, vocab_size = scores.shape[1], logp.shape[-1]
+        held_back = ends if length <= settings.min_new_tokens else ends[:0]
+        if isinstance(given, Best):
+            logp = _checked(given.logprobs).masked_fill(torch.isin(given.tokens, held_back), -math.inf)
+        else:
+            logp = _logprobs(given, history.flatten(0, 1), settings)
+            logp[:, banned] = -math.inf
+            logp[:, held_back] = -math.inf
+        n_beams, width = scores.shape[1], logp.shape[-1]
         total = (scores[:, :, None] + logp.unflatten(0, (-1, n_beams))).flatten(1)  # (G, K' V)
-        # enough for k that go on, even if all others end
-        found = total.topk(min(max(2, 1 + len(ends)) * k, total.shape[1]))
-        beams, tokens = found.indices // vocab_size, found.indices % vocab_size  # (G, C) each
+        found = total.topk(min(n_candidates(settings, len(ends)), total.shape[1]))
+        beams, tokens = found.indices // width, found.indices % width  # (G, C) each
+        if isinstance(given, Best):
+            tokens = given.tokens.view(total.shape).gather(1, found.indices)
         is_end = torch.isin(tokens, ends)
         at_limit = torch.tensor([row.limit == length for row in open_rows], device=device)
         over = is_end | at_limit[:, None] | found.values.isneginf()
@@ -241,7 +283,7 @@ def _search(
         history = torch.cat((old, tokens[:, :, None]), dim=2)
         scores = scores[kept]
         open_rows = [open_rows[i] for i in keep]
-        logits = steps.next((kept[:, None] * n_beams + beams).flatten(), tokens.flatten())
+        given = steps.next((kept[:, None] * n_beams + beams).flatten(), tokens.flatten())
 
 
 def _collect(
@@ -263,14 +305,18 @@ def _collect(
         row.settle()
 
 
-def _logprobs(logits: Tensor, history: Tensor, settings: BeamSettings) -> Tensor:
-    """(N, V) → (N, V), with what the settings make less likely or forbid."""
-    logp = logits.log_softmax(dim=-1)
+def _checked(logp: Tensor) -> Tensor:
     if bool(logp.isnan().any()):
         raise ModelError(
             "the model's output is not a number (NaN or infinite logits)",
             remedy="The weights are damaged or training diverged; load an earlier checkpoint.",
         )
+    return logp
+
+
+def _logprobs(logits: Tensor, history: Tensor, settings: BeamSettings) -> Tensor:
+    """(N, V) → (N, V), with what the settings make less likely or forbid."""
+    logp = _checked(logits.log_softmax(dim=-1))
     if settings.repetition_penalty != 1.0:
         # a token counts once however often it is there, so the last one may stand for padding, too
         seen = torch.where(history == _NOTHING, history[:, -1:], history)

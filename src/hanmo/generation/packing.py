@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import weakref
 from collections.abc import Sequence
 from functools import partial
 from types import NoneType
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hanmo.generation.kept import Kept
 from hanmo.generation.layout import BYTES_PER_STEP, Plan, Weights
 from hanmo.models.causal_lm import CausalLM
 from hanmo.nn.attention import SelfAttention
@@ -25,14 +25,18 @@ from hanmo.nn.norms import LayerNorm, RMSNorm
 from hanmo.nn.positions import LearnedPositions, Rotary
 from hanmo.nn.stack import Stack
 
-__all__ = ["Packed", "packed_weights", "refusal", "supports"]
+__all__ = [
+    "LINEAR", "Packed", "as_array", "kernel_activation", "packed_weights", "refusal", "supports",
+    "weights_reason",
+]  # fmt: skip
 
 _log = logging.getLogger(__name__)
 
 _MAX_BYTES = 2 << 30
 """Largest model that is packed: the packed copy comes on top of the model itself."""
 _KERNEL_ACTIVATIONS = ("gelu_tanh", "silu", "relu", "gelu", "relu_squared", "quick_gelu")
-_LINEAR = (nn.Linear, Linear)
+LINEAR = (nn.Linear, Linear)
+"""Plain matrices."""
 
 
 def supports(model: Any) -> bool:
@@ -49,8 +53,6 @@ def refusal(model: Any) -> str | None:
 
 
 def _reason(model: Any) -> str | None:
-    if sys.platform == "win32" or sys.byteorder != "little":
-        return "the kernels are for POSIX systems with little-endian processors"
     if type(model) is not CausalLM or type(model.stack) is not Stack or type(model.embedding) is not Embedding:
         return "it is not an embedding and a stack under a causal head"
     stack, positions = model.stack, model.embedding.positions
@@ -60,8 +62,15 @@ def _reason(model: Any) -> str | None:
         return "its rotary frequencies change with the length of the text"
     if stack.order != tuple(range(len(stack.layers))) or not stack.layers:
         return "its layers do not run once each"
-    if model.head is not None and (type(model.head) not in _LINEAR or model.head.bias is not None):
+    if model.head is not None and (type(model.head) not in LINEAR or model.head.bias is not None):
         return "its head is not a plain matrix"
+    return weights_reason(model) or _layers_reason(stack)
+
+
+def weights_reason(model: Any) -> str | None:
+    """What kernels of any kind ask of a machine and of the weights of a model."""
+    if sys.platform == "win32" or sys.byteorder != "little":
+        return "the kernels are for POSIX systems with little-endian processors"
     for module in model.modules():
         if module._forward_hooks or module._forward_pre_hooks:
             return "a part has hooks"
@@ -72,7 +81,7 @@ def _reason(model: Any) -> str | None:
         return "it is too large to hold a second copy of its weights"
     if any(buffer is not None for buffer in model.buffers()):
         return "it has buffers"
-    return _layers_reason(stack)
+    return None
 
 
 def _layers_reason(stack: Stack) -> str | None:
@@ -94,9 +103,9 @@ def _layers_reason(stack: Stack) -> str | None:
         if a.q_norm is not None:
             return "its queries and keys are normalised"
         linear = [a.qkv, a.out, f.out, f.gate_up if isinstance(f, GatedFeedForward) else f.up]
-        if any(type(part) not in _LINEAR for part in linear):
+        if any(type(part) not in LINEAR for part in linear):
             return "a matrix has been replaced (adapter or quantisation)"
-        activation = _activation(f.act)
+        activation = kernel_activation(f.act)
         if activation is None:
             return "its activation is unknown"
         norms: tuple[Any, ...] = (attention.norm, feedforward.norm, stack.norm)
@@ -109,7 +118,8 @@ def _layers_reason(stack: Stack) -> str | None:
     return None if len(shapes) == 1 and shapes.pop()[-1] == 1 else "its layers differ"
 
 
-def _activation(function: Any) -> int | None:
+def kernel_activation(function: Any) -> int | None:
+    """The number that the kernels know an activation by."""
     for number, name in enumerate(_KERNEL_ACTIVATIONS):
         known = ACTIVATIONS[name]
         same_partial = (
@@ -123,42 +133,23 @@ def _activation(function: Any) -> int | None:
 
 
 class Packed:
-    """A model's weights as the kernels read them, made again when the model's weights have changed."""
+    """A model's weights as the kernels read them."""
 
     def __init__(self, model: Any):
-        self.state = [(weakref.ref(one), one.data_ptr(), _version(one)) for one in model.parameters()]
         self.plan, self.exact, self.draft = _pack(model)
 
-    def is_of(self, model: Any) -> bool:
-        """Whether no parameter has been replaced or written to since."""
-        now = list(model.parameters())
-        return len(now) == len(self.state) and all(
-            known() is parameter and place == parameter.data_ptr() and version == _version(parameter)
-            for (known, place, version), parameter in zip(self.state, now, strict=True)
-        )
+
+packed_weights = Kept(Packed)
+"""The packed weights of a model, packed now if they have changed since the last time."""
 
 
-_packed: weakref.WeakKeyDictionary[Any, Packed] = weakref.WeakKeyDictionary()
-
-
-def _version(parameter: Tensor) -> int:
-    return 0 if parameter.is_inference() else parameter._version
-
-
-def packed_weights(model: Any) -> Packed:
-    """The packed weights of a model, packed now if they have changed since the last time."""
-    packed = _packed.get(model)
-    if packed is None or not packed.is_of(model):
-        packed = _packed[model] = Packed(model)
-    return packed
-
-
-def _array(tensor: Tensor) -> np.ndarray:
+def as_array(tensor: Tensor) -> np.ndarray:
+    """The same numbers for the kernels; the same memory where they lie one after the other."""
     return np.ascontiguousarray(tensor.detach().numpy())
 
 
 def _bytes(matrices: Sequence[Tensor]) -> np.ndarray:
-    return np.stack([_array(matrix) for matrix in matrices]).view(np.uint8)
+    return np.stack([as_array(matrix) for matrix in matrices]).view(np.uint8)
 
 
 def _quantised(matrices: Sequence[Tensor]) -> tuple[np.ndarray, np.ndarray]:
@@ -190,11 +181,11 @@ def _pack(model: Any) -> tuple[Plan, Weights, Weights]:
     cos, sin = empty, empty
     if model.rotary is not None:
         rotation = model.rotary(None, model.config.max_len, 0, torch.device("cpu"))
-        cos, sin = _array(rotation.cos[0]), _array(rotation.sin[0])
+        cos, sin = as_array(rotation.cos[0]), as_array(rotation.sin[0])
     positions = model.embedding.positions
     common: dict[str, np.ndarray] = {
-        "embedding": _array(model.embedding.token.weight),
-        "positions": _array(positions.weight) if positions is not None else empty,
+        "embedding": as_array(model.embedding.token.weight),
+        "positions": as_array(positions.weight) if positions is not None else empty,
         "cos": cos,
         "sin": sin,
         "scales": np.array([a.scale for a in attention], np.float32),
@@ -203,16 +194,16 @@ def _pack(model: Any) -> tuple[Plan, Weights, Weights]:
     }
     for name, linear in parts.items():
         common[f"{name}_bias"] = np.stack(
-            [_array(m.bias) if m.bias is not None else np.zeros(m.out_features, np.float32) for m in linear]
+            [as_array(m.bias) if m.bias is not None else np.zeros(m.out_features, np.float32) for m in linear]
         )
     matrices = {name: [m.weight for m in linear] for name, linear in parts.items()} | {"head": [model.head_weight]}
     exact, draft = dict(common), dict(common)
     for name, tensors in matrices.items():
         # The head is not copied: tied or not, it is one matrix that already lies as the kernels read it.
-        exact[name] = _bytes(tensors) if name != "head" else _array(tensors[0]).view(np.uint8)[None]
+        exact[name] = _bytes(tensors) if name != "head" else as_array(tensors[0]).view(np.uint8)[None]
         exact[f"{name}_scale"] = np.zeros((len(tensors), 0), np.float32)
         draft[name], draft[f"{name}_scale"] = _quantised(tensors)
-    activation = _activation(feedforward[0].act)
+    activation = kernel_activation(feedforward[0].act)
     assert activation is not None
     plan = Plan(first.n_heads, first.n_kv_heads, activation, gated, isinstance(norm, RMSNorm), float(norm.eps))
     return plan, Weights(**exact), Weights(**draft)
@@ -220,5 +211,5 @@ def _pack(model: Any) -> tuple[Plan, Weights, Weights]:
 
 def _norm_rows(norm: LayerNorm | RMSNorm) -> np.ndarray:
     bias = getattr(norm, "bias", None)
-    weight = _array(norm.weight)
-    return np.stack([weight, _array(bias) if bias is not None else np.zeros_like(weight)])
+    weight = as_array(norm.weight)
+    return np.stack([weight, as_array(bias) if bias is not None else np.zeros_like(weight)])

@@ -10,14 +10,16 @@ import torch
 from torch import Tensor
 
 from hanmo.core.errors import ConfigError
-from hanmo.generation.beam import BeamSettings, Continuation, beam_search
-from hanmo.generation.decoding import Decoding
+from hanmo.generation.beam import BeamSettings, Continuation, beam_search, n_candidates, search
+from hanmo.generation.beam_packing import beam_refusal
+from hanmo.generation.decoding import Decoding, check_prompts
+from hanmo.generation.fast_beam import FAST_FROM, FastSteps
 from hanmo.generation.settings import GenerationSettings
 from hanmo.models.seq2seq import Seq2SeqLM
 from hanmo.nn.cache import Seq2SeqCache
 from hanmo.nn.outputs import CausalLMOutput
 
-__all__ = ["decode_seq2seq", "generate_seq2seq"]
+__all__ = ["decode_seq2seq", "generate_seq2seq", "searches_fast"]
 
 _NO_LIMIT = 2**31
 
@@ -30,6 +32,7 @@ def generate_seq2seq(
     *,
     eos_ids: Collection[int] | None = None,
     banned_ids: Collection[int] = (),
+    fast: bool = True,
 ) -> list[list[Continuation]]:
     """Write `settings.n` texts for each source, by sampling, greedily or by beam search.
 
@@ -40,6 +43,7 @@ def generate_seq2seq(
         settings: how to choose; greedy if None. `stop` strings are the caller's matter, who knows the tokenizer.
         eos_ids: tokens that end a text; those of the model's settings if None.
         banned_ids: tokens that are never chosen.
+        fast: whether compiled kernels may search with beams where they know the model; they find the same texts.
 
     Returns:
         For each source its texts; of a beam search best first.
@@ -51,6 +55,8 @@ def generate_seq2seq(
     settings = GenerationSettings() if settings is None else settings
     ends = _own_ends(model) if eos_ids is None else eos_ids
     if isinstance(settings, BeamSettings):
+        if fast and len(input_ids) >= FAST_FROM and searches_fast(model, settings):
+            return _search_fast(model, input_ids, attention_mask, settings, ends, banned_ids)
         # rows of a static cache cannot be chosen; a recurrent state is no cache and always can
         cache = Seq2SeqCache() if isinstance(model, Seq2SeqLM) else model.new_cache(len(input_ids))
         writer = _Writer(model, input_ids, attention_mask, banned_ids)
@@ -67,6 +73,28 @@ def generate_seq2seq(
         for row, reason in zip(decoding.rows, decoding.finish_reasons, strict=True)
     ]
     return [texts[first : first + settings.n] for first in range(0, len(texts), settings.n)]
+
+
+def searches_fast(model: Any, settings: BeamSettings) -> bool:
+    """Whether compiled kernels can do this search. What makes repeated tokens less likely they do not know."""
+    forbids = settings.repetition_penalty != 1.0 or settings.no_repeat_ngram_size
+    return not forbids and beam_refusal(model) is None
+
+
+def _search_fast(
+    model: Any, input_ids: Tensor, attention_mask: Tensor | None, settings: BeamSettings, ends: Collection[int],
+    banned_ids: Collection[int],
+) -> list[list[Continuation]]:  # fmt: skip
+    prompts = [[model.config.start_id]] * len(input_ids)
+    check_prompts(prompts, model.config.max_len)
+    limit = min(settings.max_new_tokens, model.config.max_len - 1)
+    n_ends = len(set(ends))
+    steps = FastSteps(
+        model, input_ids, attention_mask, num_beams=settings.num_beams, limit=limit, banned_ids=banned_ids,
+        n_best=n_candidates(settings, n_ends) + (n_ends if settings.min_new_tokens else 0),
+    )  # fmt: skip
+    with torch.inference_mode():
+        return search(steps, prompts, [limit] * len(prompts), settings, eos_ids=ends)
 
 
 def decode_seq2seq(

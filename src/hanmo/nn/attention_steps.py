@@ -10,7 +10,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from hanmo.core.llvm import constant, exp2, fma, function, load, loop, shuffle, splat, store
+from hanmo.core.llvm import constant, falling_exp2, fma, function, load, loop, shuffle, splat, store
 from hanmo.nn.attention_frame import (
     BLOCK,
     F32,
@@ -191,13 +191,6 @@ def _places(builder: Any, c: Any) -> Any:
     return builder.add(splat(builder, builder.trunc(c, I32), WIDTH), ir.Constant(INDICES, list(range(WIDTH))))
 
 
-def _power(builder: Any, value: Any) -> Any:
-    """2**value for what is at most 0, and exactly 0 far below."""
-    least = constant(VECTOR, -126.0)
-    unseen = builder.fcmp_ordered("<", value, least)  # not so for NaN, which stays
-    return builder.select(unseen, constant(VECTOR, 0.0), exp2(builder, builder.select(unseen, least, value)))
-
-
 def softmax_function(module: Any) -> Any:
     """2**(scores + bias - most) in place for BLOCK rows; `most`, and 1 / their sums, 0 where nothing is seen.
 
@@ -233,7 +226,7 @@ def softmax_function(module: Any) -> Any:
     def weigh(c: Any, totals: list[Any]) -> list[Any]:
         found = []
         for row, top, total in zip(rows, subtracted, totals, strict=True):
-            value = _power(builder, builder.fsub(load(builder, row, c, VECTOR), top))
+            value = falling_exp2(builder, builder.fsub(load(builder, row, c, VECTOR), top))
             store(builder, value, row, c)
             found.append(builder.fadd(total, value))
         return found
@@ -323,7 +316,7 @@ def errors_function(module: Any) -> Any:
         for r, number, end, (top, inverse, dot) in zip(ROWS, numbers, ends, factors, strict=True):
             place = builder.add(builder.mul(r, stride), c)
             score = builder.fsub(builder.fadd(load(builder, scores, place, VECTOR), added), top)
-            weight = builder.fmul(_power(builder, score), inverse)
+            weight = builder.fmul(falling_exp2(builder, score), inverse)
             weight = builder.select(builder.icmp_signed("<", places, end), weight, constant(VECTOR, 0.0))
             kept = _kept(builder, _places(builder, builder.add(number, c)), draw)
             store(builder, builder.fmul(weight, kept), scores, place)

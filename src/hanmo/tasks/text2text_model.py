@@ -13,7 +13,7 @@ from hanmo.batches.by_length import batches_by_length
 from hanmo.core.devices import choose_compute
 from hanmo.core.errors import ConfigError, DataError, ModelError
 from hanmo.generation.beam import BeamSettings
-from hanmo.generation.seq2seq import generate_seq2seq
+from hanmo.generation.seq2seq import generate_seq2seq, searches_fast
 from hanmo.generation.settings import GenerationSettings
 from hanmo.tasks.seq2seq_model import Seq2SeqModel
 from hanmo.tokenizers.tokenizer import Tokenizer
@@ -25,6 +25,8 @@ BACK_TRANSLATED = ">>bt<<"
 """Stands in front of a source that a model wrote (Caswell et al., 2019)."""
 _POSITIONS_AT_ONCE = 1024
 """Positions of greedy sources that are read together; with more beams fewer, so that scores of the vocabulary stay in cache."""
+_TIMES_COMPILED = 4
+"""So many times as many where the kernels search: they hold the scores of few rows at a time, and a step costs little beside."""
 _GREEDY_LENGTH = (2, 20)
 """Where a text is only watched it has at most so many times the tokens of its source, and so many more."""
 
@@ -177,10 +179,13 @@ class Text2TextModel(Seq2SeqModel):
                     f"a source has {len(row)} tokens, but this model reads at most {max_len}", where=f"text {number + 1}",
                     remedy="Shorten or split it; nothing is cut without being asked.",
                 )  # fmt: skip
-        beams = settings.num_beams if isinstance(settings, BeamSettings) else settings.n
-        for batch in batches_by_length(
-            [len(row) for row in rows], max_tokens=max(1, 5 * _POSITIONS_AT_ONCE // (beams + 4))
-        ):
+        searches = isinstance(settings, BeamSettings)
+        beams = settings.num_beams if searches else settings.n
+        at_once = _POSITIONS_AT_ONCE
+        if searches and searches_fast(self.model, settings):
+            at_once *= _TIMES_COMPILED
+        max_tokens = max(1, 5 * at_once // (beams + 4))
+        for batch in batches_by_length([len(row) for row in rows], max_tokens=max_tokens):
             ids, mask = self.padded([rows[row] for row in batch])
             used: Any = settings
             if isinstance(settings, _Watched):
