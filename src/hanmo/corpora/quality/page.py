@@ -11,7 +11,7 @@ from hanmo.text.language import Language
 
 __all__ = ["Page", "ends_sentence", "without_gaps"]
 
-BRIEF = 160
+BRIEF = 120
 """Most characters of a text whose kinds are counted in strings; the calls of numpy cost more than its arrays save."""
 
 _CLOSING = "\"'”’」』》】）)]＂＇"
