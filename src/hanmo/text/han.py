@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["CharacterCounts", "code_points", "count_characters"]
+__all__ = ["SCRIPTS", "CharacterCounts", "code_points", "count_characters", "script_table"]
 
 _FREQUENT = (
     "的一是了我不人在他有这个上们来到时大地为子中你说生国年着就那和要她出也得里后自以会家可下而过天去能对小多"
@@ -104,6 +104,13 @@ _TABLE = np.zeros(0x10000, dtype=np.uint8)
 for _number, (_name, _ranges) in enumerate(_CLASSES, 1):
     for _first, _last in _ranges:
         _TABLE[_first : _last + 1] = _number
+SCRIPTS = ("", *(name for name, _ in _CLASSES))
+"""Names of the sorts of characters in `script_table`: fields of `CharacterCounts`, and "" for those that have none."""
+
+
+def script_table() -> np.ndarray:
+    """The place in `SCRIPTS` of each character of the basic plane, (65536,), uint8; not to be written to."""
+    return _TABLE
 
 
 def count_characters(text: str) -> CharacterCounts:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanmo.corpora.dedup.letters import fold, hash_stretches
+from hanmo.corpora.dedup.letters import fold, fold_words, hash_stretches
 
 
 def plain_fold(text: str) -> list[tuple[str, int]]:
@@ -27,6 +27,16 @@ TEXTS = st.text(alphabet=st.characters() | st.sampled_from("aＡﬁ①½㎏ẞ�
 def test_letters_equal_the_plain_definition(text: str) -> None:
     letters = fold(text)
     assert list(zip(map(chr, letters.points), letters.places.tolist(), strict=True)) == plain_fold(text)
+
+
+@settings(max_examples=60)
+@given(TEXTS)
+def test_words_of_a_brief_text_are_runs_of_neighbouring_letters(text: str) -> None:
+    runs, last = [""], -1
+    for letter, place in plain_fold(text):
+        runs[-1:] = [runs[-1] + letter] if place <= last + 1 else [runs[-1], letter]
+        last = place
+    assert fold_words(text) == [run for run in runs if run]
 
 
 def test_width_case_and_marks_do_not_count() -> None:

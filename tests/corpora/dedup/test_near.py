@@ -4,6 +4,8 @@ import random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.corpora.texts import CHARS
 
 from hanmo.corpora.dedup.near import NearDuplicates, exact_key, jaccard, shingles, signature
@@ -30,7 +32,7 @@ def plain_shingles(text: str) -> set[tuple[str, ...]]:
     tokens: list[str] = []
     word = ""
     for char in text.lower() + " ":
-        if char.isalnum() and not "\u3040" <= char <= "\u9fff":
+        if char.isalnum() and not ("\u3040" <= char <= "\u9fff" or char >= "\U00020000"):
             word += char
             continue
         if word:
@@ -55,6 +57,13 @@ def test_mixed_scripts_and_punctuation() -> None:
     text = "Python 3.11 是一门语言，它的名字来自 Monty Python。" * 3 + "还有𠮷野家"
     assert len(shingles(text)) == len(plain_shingles(text)) > 20
     assert jaccard(shingles(text), shingles(text.replace("，", " , ").replace("。", "  "))) == 1.0
+
+
+@given(st.text(alphabet=st.sampled_from("ab1é的一𠮷カ ，.A"), min_size=20, max_size=120))
+def test_any_text_has_the_shingles_of_the_plain_definition(text: str) -> None:
+    found = shingles(text)
+    assert len(found) == len(plain_shingles(text))
+    assert (found[1:] > found[:-1]).all()
 
 
 def test_short_texts_have_no_shingles() -> None:

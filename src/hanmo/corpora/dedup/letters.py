@@ -20,7 +20,7 @@ import numpy as np
 from hanmo.corpora.dedup.stretch_hashes import StretchHashes
 from hanmo.text.han import code_points
 
-__all__ = ["Letters", "fold", "hash_stretches"]
+__all__ = ["Letters", "fold", "fold_words", "hash_stretches"]
 
 _BASE = 0xD6E8FEB86659FD93
 _WIDE = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
@@ -93,6 +93,30 @@ def fold(text: str) -> Letters:
     points, places = np.repeat(points, lengths), np.repeat(places, lengths)
     points[points >= _SEVERAL] = rows[rows > 0]
     return Letters(points, places)
+
+
+class _FoldedLetters(dict[int, str]):
+    """What each code point becomes: letters, or a space where it is dropped. Found when first asked for."""
+
+    def __missing__(self, point: int) -> str:
+        folded, several, _ = _tables()
+        to = int(folded[point])
+        found = (
+            " " if to == 0 else chr(to) if to < _SEVERAL else "".join(map(chr, filter(None, several[to - _SEVERAL])))
+        )
+        self[point] = found
+        return found
+
+
+_folded_letters = _FoldedLetters()
+
+
+def fold_words(text: str) -> list[str]:
+    """The letters of a brief text, in runs of those between which nothing was dropped: `fold` without arrays.
+
+    Such a run is a word where it holds no wide letter.
+    """
+    return text.translate(_folded_letters).split()
 
 
 def hash_stretches(points: np.ndarray) -> StretchHashes:

@@ -68,16 +68,19 @@ def _token_hashes(text: str) -> np.ndarray:
     if _classes is None:
         _classes = _character_classes()
     points = code_points(text.lower())
-    kinds = _classes[np.minimum(points, 0xFFFF)]
-    kinds[points >= 0x20000] = 2
-    before = np.empty_like(kinds)
-    before[:1], before[1:] = 0, kinds[:-1]
-    starts = np.flatnonzero((kinds == 2) | ((kinds == 1) & (before != 1)))
+    if text.isascii():
+        kinds = _classes[points]
+    else:
+        kinds = _classes[np.minimum(points, 0xFFFF)]
+        kinds[points >= 0x20000] = 2
+    is_token, is_run = kinds > 0, kinds == 1
+    between = np.ones(len(kinds) + 1, dtype=bool)  # whether another token may begin here: not inside of a run
+    np.logical_and(is_run[1:], is_run[:-1], out=between[1:-1])
+    np.logical_not(between[1:-1], out=between[1:-1])
+    starts = (is_token & between[:-1]).nonzero()[0]
     if not len(starts):
         return np.zeros(0, dtype=np.uint64)
-    after = np.empty_like(kinds)
-    after[-1:], after[:-1] = 0, kinds[1:]
-    ends = np.flatnonzero((kinds == 2) | ((kinds == 1) & (after != 1))) + 1
+    ends = (is_token & between[1:]).nonzero()[0] + 1
     return StretchHashes(points, _BASE)(starts, ends)
 
 
@@ -90,7 +93,11 @@ def shingles(text: str) -> np.ndarray:
     mixed = tokens[:count].copy()
     for place in range(1, WIDTH):
         mixed += tokens[place : place + count] * _STEPS[place]
-    return np.unique(mix(mixed))
+    hashes = mix(mixed)
+    hashes.sort()
+    is_first = np.ones(count, dtype=bool)
+    np.not_equal(hashes[1:], hashes[:-1], out=is_first[1:])
+    return hashes[is_first]
 
 
 def jaccard(first: np.ndarray, second: np.ndarray) -> float:

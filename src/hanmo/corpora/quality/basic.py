@@ -13,6 +13,7 @@ from collections import Counter
 import numpy as np
 
 from hanmo.corpora.quality.page import Page
+from hanmo.text.han import code_points
 
 __all__ = ["basic_problem", "is_short"]
 
@@ -37,13 +38,13 @@ _ENCODED = re.compile(rf"[A-Za-z0-9+/=\\]{{{MIN_ENCODED_RUN},}}")
 
 def basic_problem(page: Page) -> str | None:
     """Say why a text is not worth training on, or None."""
-    text, lang, counts = page.text, page.lang, page.counts
+    text, lang, characters = page.text, page.lang, page.characters
     if is_short(page):
         return "too short"
-    visible = counts.total - counts.space
-    if counts.letters < (MIN_LETTER_SHARE_CODE if lang == "code" else MIN_LETTER_SHARE) * visible:
+    visible = characters.n - characters.n_space
+    if characters.n_letters < (MIN_LETTER_SHARE_CODE if lang == "code" else MIN_LETTER_SHARE) * visible:
         return "mostly symbols or digits"
-    if _has_long_run(page) and sum(map(len, _ENCODED.findall(text))) > MAX_ENCODED_SHARE * visible:
+    if _may_be_encoded(page, visible) and sum(map(len, _ENCODED.findall(text))) > MAX_ENCODED_SHARE * visible:
         return "encoded binary data"
     if _repeated_share(page.lines) > MAX_REPEATED_SHARE:
         return "repetitive lines"
@@ -52,12 +53,11 @@ def basic_problem(page: Page) -> str | None:
 
 def is_short(page: Page) -> bool:
     """Whether a text says next to nothing."""
-    counts = page.counts
-    if counts.han + counts.kana + counts.hangul >= MIN_HAN:
+    if page.characters.n_wide_letters >= MIN_HAN:
         return False
     if page.lang == "zh":
         return True
-    if counts.total > 100 * MIN_WORDS and page.lang != "code":
+    if page.characters.n > 100 * MIN_WORDS and page.lang != "code":
         return False  # long enough in any script; what it is made of is the next question
     return sum(1 for _, _ in zip(_WORD.finditer(page.text), range(MIN_WORDS), strict=False)) < MIN_WORDS
 
@@ -70,9 +70,10 @@ def _repeated_share(lines: list[str]) -> float:
     return repeated / total
 
 
-def _has_long_run(page: Page) -> bool:
-    """Whether as many characters as an encoded run has stand between two spaces: seldom so in text of words."""
-    spaces = np.flatnonzero(page.points <= 0x20)
-    return len(page.points) >= MIN_ENCODED_RUN and (
-        not len(spaces) or int(np.diff(spaces, prepend=-1, append=len(page.points)).max()) > MIN_ENCODED_RUN
-    )
+def _may_be_encoded(page: Page, visible: int) -> bool:
+    """Whether enough characters may be in encoded runs: seldom so in text of words, where spaces stand closer."""
+    if len(page.text) < MIN_ENCODED_RUN or visible - page.characters.n_wide_letters <= MAX_ENCODED_SHARE * visible:
+        return False
+    points = code_points(page.text)
+    spaces = np.concatenate([[-1], (points <= 0x20).nonzero()[0], [len(points)]])
+    return int((spaces[1:] - spaces[:-1]).max()) > MIN_ENCODED_RUN

@@ -79,7 +79,7 @@ def _count_ellipses(text: str) -> int:
 
 def _has_function_words(page: Page) -> bool:
     if page.lang == "zh":
-        return page.function_share >= MIN_FUNCTION_SHARE
+        return page.characters.function_share >= MIN_FUNCTION_SHARE
     if page.lang != "en":
         return True
     found: set[str] = set()

@@ -46,6 +46,7 @@ _DOMAIN = re.compile(r"\.(?:com|net|org|cn|cc|tv|info|top|xyz|vip|me)\b|://")
 _DATE = re.compile(r"\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}")
 _ENDS_PROSE = tuple(",;.!?:，；。．！？：、…”’\"')）」』》—")
 _BRACKETS = frozenset("©(（[【")
+_FIRST_WORDS = frozenset(name.split()[0] for name in MENU_NAMES)
 _MAX_ITEM, _MAX_NOTICE = 80, 200
 
 
@@ -113,6 +114,9 @@ def _is_navigation(line: str) -> bool:
     """Whether a line in lower case is made of names of menus and nothing else."""
     if len(line) > _MAX_ITEM:
         return False
+    first = line.split(None, 1)[0]
+    if first.isalpha() and first not in _FIRST_WORDS:
+        return False  # there is no separator in it, so the first item begins with this word
     items = [
         item for item in map(str.strip, line.translate(_SEPARATORS).replace(" - ", "|").lstrip("- ").split("|")) if item
     ]
@@ -140,6 +144,8 @@ def links_problem(page: Page, n_removed: int, settings: QualitySettings) -> str 
     """
     if n_removed > settings.max_navigation_share * page.n_line_characters:
         return "mostly navigation (links)"
+    if page.text.count(".") + page.text.count("://") < MIN_LINKS:
+        return None  # one of these is in all that `_DOMAIN` finds
     if len(list(itertools.islice(_DOMAIN.finditer(page.text), MIN_LINKS))) == MIN_LINKS:
         links = [len(match[0]) for match in _LINK.finditer(page.text)]
         if len(links) >= MIN_LINKS and sum(links) > MAX_LINK_SHARE * page.n_line_characters:

@@ -5,7 +5,8 @@ n-gram if it is in one that stood earlier, however many of them it is in. Table 
 of characters, of the lengths that so many words have, with the same bounds.
 
 A text has few n-grams more than once, and those of n words have shorter ones in them. So the frequent ones are looked for among
-the shortest, and longer ones only where these do not rule them out.
+the shortest, and longer ones only where these do not rule them out; and most texts are passed before by
+`quality.few_ngrams_twice`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from hanmo.corpora.dedup.letters import hash_stretches
-from hanmo.corpora.quality.page import CHARS_PER_WORD, Page
+from hanmo.corpora.quality.characters import CHARS_PER_WORD
+from hanmo.corpora.quality.few_ngrams_twice import (
+    MAX_DUPLICATE_NGRAMS,
+    MAX_TOP_NGRAM,
+    MIN_TOP_COUNT,
+    has_few_ngrams_twice,
+)
+from hanmo.corpora.quality.page import Page
 
 __all__ = ["repetition_problem"]
 
@@ -24,12 +32,6 @@ MAX_DUPLICATE_LINES = 0.30
 """Largest share of lines that stood earlier; the same for paragraphs."""
 MAX_DUPLICATE_LINE_CHARACTERS = 0.20
 """Largest share of characters in such lines; the same for paragraphs."""
-MAX_TOP_NGRAM = {2: 0.20, 3: 0.18, 4: 0.16}
-"""Largest share of letters in the most frequent n-gram, by n."""
-MIN_TOP_COUNT = 3
-"""An n-gram that stands fewer times is not frequent: of 15 characters, a name that stands twice is a third."""
-MAX_DUPLICATE_NGRAMS = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
-"""Largest share of letters in n-grams that stood earlier, by n."""
 
 
 def repetition_problem(page: Page) -> str | None:
@@ -41,6 +43,8 @@ def repetition_problem(page: Page) -> str | None:
         paragraphs = [paragraph for paragraph in map(str.strip, page.text.split("\n\n")) if paragraph]
         if _are_duplicate(paragraphs, sum(map(len, paragraphs))):
             return "duplicate paragraphs (gopher_repetition)"
+    if has_few_ngrams_twice(page):
+        return None
     ngrams = _Ngrams(page)
     if ngrams.top_is_frequent():
         return "one n-gram over and over (gopher_repetition)"
@@ -84,13 +88,13 @@ class _Ngrams:
                 continue  # a longer n-gram is no more frequent than those in it
             hashes = self._hashes(starts, ends)
             ordered = np.sort(hashes)
-            firsts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-            counts = np.diff(firsts, append=len(ordered))
+            firsts = np.concatenate([[0], (ordered[1:] != ordered[:-1]).nonzero()[0] + 1, [len(ordered)]])
+            counts = firsts[1:] - firsts[:-1]
             most = int(counts.max())
             if most < MIN_TOP_COUNT:
                 return False
             if most * int(lengths.max()) > bound:
-                _, places = _find(ordered[firsts[counts == most]], hashes)
+                _, places = _find(ordered[firsts[:-1][counts == most]], hashes)
                 if most * int(lengths[places].max()) > bound:
                     return True
         return False
