@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from hanmo.core.errors import ConfigError
 from hanmo.nn import losses
 from hanmo.nn.losses import chunked_cross_entropy, cross_entropy
+from hanmo.nn.losses_kernels import score_rows
 
 
 @pytest.fixture(autouse=True)
@@ -108,3 +109,45 @@ def test_bad_labels_are_refused(form) -> None:
         labels[3] = bad
         with pytest.raises(ConfigError, match=f"label {bad} is outside the vocabulary of 37"):
             form(hidden, weight, labels)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(1, 2), (5, 37), (70, 1000)])
+def test_compiled_rows_are_the_plain_ones(dtype: torch.dtype, shape: tuple[int, int], smoothing: float) -> None:
+    torch.manual_seed(0)
+    scores = (4 * torch.randn(shape)).to(dtype)
+    labels = torch.randint(shape[1], shape[:1])
+    labels[::3] = losses.IGNORED
+    wanted, gradient = losses._score_slice(scores, labels, losses.IGNORED, smoothing, True)
+    for with_gradient in (True, False):
+        mine = scores.clone()
+        marked = labels.masked_fill(labels == losses.IGNORED, -1)
+        found = score_rows(mine, marked, smoothing=smoothing, with_gradient=with_gradient)
+        torch.testing.assert_close(found.sum(), wanted, rtol=1e-5, atol=1e-5)
+        assert (found[::3] == 0).all()
+        if with_gradient:
+            # a rounding error of bfloat16 is half of 2**-8
+            torch.testing.assert_close(
+                mine.float(), gradient, atol=1e-6, rtol=2**-8 if dtype == torch.bfloat16 else 1e-5
+            )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_no_number_among_the_scores_is_none_in_the_loss(dtype: torch.dtype) -> None:
+    inf, nan = float("inf"), float("nan")
+    rows = [[0.0, nan, 1.0], [0.0, inf, 1.0], [-inf, -inf, -inf], [-inf, 0.0, 1.0], [0.0, -inf, 1.0]]
+    scores = torch.tensor(rows, dtype=dtype)
+    expected = F.cross_entropy(scores.float(), torch.zeros(5, dtype=torch.int64), reduction="none")
+    found = score_rows(scores, torch.zeros(5, dtype=torch.int64), smoothing=0.0, with_gradient=True)
+    torch.testing.assert_close(found, expected, equal_nan=True)
+    assert found.isnan().tolist() == [True, True, True, False, False]
+    assert scores[:3].isnan().all()
+    torch.testing.assert_close(scores[4].float(), torch.tensor([-0.7311, 0.0, 0.7311]), atol=3e-3, rtol=0)
+
+
+def test_scores_far_apart() -> None:
+    scores = torch.tensor([[500.0, -500.0, 0.0], [3e38, -3e38, 0.0]])
+    labels = torch.tensor([0, 1])
+    expected = F.cross_entropy(scores, labels, reduction="none")
+    torch.testing.assert_close(score_rows(scores, labels, smoothing=0.0, with_gradient=True), expected)
