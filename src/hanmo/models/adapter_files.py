@@ -14,8 +14,8 @@ from torch import Tensor
 from hanmo.core.errors import ConfigError, FormatError, ModelError
 from hanmo.core.files import read_json, sha256_file, sha256_text, write_json
 from hanmo.core.settings import check_settings
-from hanmo.models.adapter_kinds import KINDS, AdapterKind
-from hanmo.models.adapter_settings import AdapterSettings
+from hanmo.models.adapter_kinds import KINDS, AdapterKind, Placed
+from hanmo.models.adapter_settings import AdapterSettings, PrefixSettings, PromptSettings
 from hanmo.models.adapter_sites import model_rules
 from hanmo.models.adapters import Adapter, AdapterSet
 from hanmo.models.weight_files import weight_files, write_tensors
@@ -31,7 +31,6 @@ __all__ = [
 ]
 
 ADAPTER_CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-_PREFIX = "base_model.model."
 _BASE_KEY = "base_sha256"
 """Entry of the header of the weights' file: what the adapter was trained on."""
 _ABOUT = {
@@ -104,7 +103,7 @@ def read_adapter(adapters: AdapterSet, folder: str | Path, name: str = "default"
             where=folder,
             remedy=f"Load it with its own base, {values.get('base_model_name_or_path')!r}.",
         )
-    adapter = _fill(adapters, kind, settings, tensors, folder / _WEIGHTS)
+    adapter = _fill(adapters, kind, settings, kind.take(tensors, values), folder / _WEIGHTS)
     adapter = adapters.put(name, adapter)
     for parameter in adapter.trained():
         parameter.requires_grad_(False)
@@ -131,7 +130,8 @@ def write_adapter(
     """
     folder, adapter = Path(folder), adapters[name]
     kind = next(kind for kind in KINDS.values() if type(adapter.settings) is kind.settings)
-    values = kind.write(adapter.settings, [adapters.sites[site] for site in adapter.parts if site in adapters.sites])
+    sites = [adapters.sites[site] for site in adapter.parts if site in adapters.sites]
+    values = kind.write(adapter.settings, Placed(sites, list(adapter.parts.values()), adapters.base_name))
     about = {
         "peft_type": next(key for key, value in KINDS.items() if value is kind),
         "task_type": task_type,
@@ -156,17 +156,16 @@ def describe_adapter(folder: str | Path) -> dict[str, Any]:
     values = read_adapter_config(folder)
     kind = KINDS[values["peft_type"]]
     tensors, told = _read_tensors(folder / _WEIGHTS)
-    ends = tuple(f".{suffix}" for suffix in kind.tensors)
-    places = {name.removeprefix(_PREFIX).removesuffix(end) for name in tensors for end in ends if name.endswith(end)}
-    whole = {name.removeprefix(_PREFIX).rpartition(".")[0] for name in tensors if not name.endswith(ends)}
+    places, rest = _sorted_out(kind, tensors)
+    whole = {name.rpartition(".")[0] for name in rest}
     settings = check_settings(kind.settings, kind.read(values)).model_dump(mode="json", exclude_defaults=True)
     return {
         "kind": values["peft_type"],
         "base": values.get("base_model_name_or_path"),
         "base_sha256": told.get(_BASE_KEY),
         "settings": [f"{key} = {value}" for key, value in settings.items() if key not in ("save", "targets", "method")],
-        "layers": len(places),
-        "places": sorted({re.sub(r"\d+", "N", place) for place in places}),
+        "layers": len([place for place in places if place]),
+        "places": sorted({re.sub(r"\d+", "N", place) for place in places if place}),
         "whole": sorted(whole),
         "parameters": sum(tensor.numel() for tensor in tensors.values()),
         "bytes": (folder / _WEIGHTS).stat().st_size,
@@ -176,13 +175,13 @@ def describe_adapter(folder: str | Path) -> dict[str, Any]:
 def adapter_tensors(adapter: Adapter, kind: AdapterKind) -> dict[str, Tensor]:
     """Everything that an adapter adds, by its names in the file."""
     tensors = {
-        f"{_PREFIX}{site}.{theirs}": getattr(part, ours)
+        (f"{kind.prefix}{site}.{theirs}" if site else theirs): getattr(part, ours)
         for site, part in adapter.parts.items()
         for theirs, ours in kind.tensors.items()
         if getattr(part, ours) is not None
     }
     for rule in adapter.rules:
-        tensors |= {f"{_PREFIX}{name}": part for name, part in rule.scatter(adapter.parameters[rule.ours])}
+        tensors |= {f"{kind.prefix}{name}": part for name, part in rule.scatter(adapter.parameters[rule.ours])}
     return tensors
 
 
@@ -190,16 +189,8 @@ def _fill(
     adapters: AdapterSet, kind: AdapterKind, settings: AdapterSettings, tensors: dict[str, Tensor], file: Path
 ) -> Adapter:
     """An adapter with places where the file has tensors, and their values."""
-    places: dict[str, dict[str, Tensor]] = {}
-    rest: dict[str, Tensor] = {}
-    for full, tensor in tensors.items():
-        name = full.removeprefix(_PREFIX)
-        suffix = next((suffix for suffix in kind.tensors if name.endswith(f".{suffix}")), None)
-        if suffix is None:
-            rest[name] = tensor
-        else:
-            places.setdefault(name.removesuffix(f".{suffix}"), {})[suffix] = tensor
-    strange = [name for name in places if name not in adapters.sites]
+    places, rest = _sorted_out(kind, tensors)
+    strange = [name for name in places if name and name not in adapters.sites]
     if strange:
         raise ModelError(
             f"this adapter changes layers that this model does not have, or that cannot be changed: {', '.join(strange[:5])}",
@@ -211,17 +202,36 @@ def _fill(
     chosen = [site for name, site in adapters.sites.items() if name in places]
     try:
         rules = [rule for rule in model_rules(adapters.model) if any(name in rest for name in rule.theirs)]
-        adapter = adapters.make(settings, chosen, rules)
+        if isinstance(settings, (PromptSettings, PrefixSettings)):
+            adapter = adapters.make_virtual(settings, rules)
+        else:
+            adapter = adapters.make(settings, chosen, rules)
     except ConfigError as error:
         raise ModelError(error.what, where=file, remedy=error.remedy) from error
-    expected = {name.removeprefix(_PREFIX): tensor for name, tensor in adapter_tensors(adapter, kind).items()}
-    given = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}
+    expected = {name.removeprefix(kind.prefix): tensor for name, tensor in adapter_tensors(adapter, kind).items()}
+    given = {name.removeprefix(kind.prefix): tensor for name, tensor in tensors.items()}
     _check(expected, given, file)
     with torch.no_grad():
         for name, tensor in given.items():
             if name in expected:
                 expected[name].copy_(tensor.view(expected[name].shape))
     return adapter
+
+
+def _sorted_out(
+    kind: AdapterKind, tensors: Mapping[str, Tensor]
+) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
+    """Place → end of the name → tensor, of the parts of an adapter; and by its name in the model, what is whole."""
+    places: dict[str, dict[str, Tensor]] = {}
+    rest: dict[str, Tensor] = {}
+    for full, tensor in tensors.items():
+        name = full.removeprefix(kind.prefix)
+        end = next((end for end in kind.tensors if name == end or name.endswith(f".{end}")), None)
+        if end is None:
+            rest[name] = tensor
+        else:
+            places.setdefault(name.removesuffix(end).removesuffix("."), {})[end] = tensor
+    return places, rest
 
 
 def _check(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], file: Path) -> None:
