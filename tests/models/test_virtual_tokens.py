@@ -58,8 +58,15 @@ def small_llama() -> Any:
 def small_bert() -> Any:
     torch.manual_seed(0)
     return bert(
-        BertConfig(vocab_size=20, d_model=16, n_layers=2, n_heads=2, d_ff=16, max_len=16), "BertForMaskedLM"
+        BertConfig(vocab_size=20, d_model=16, n_layers=2, n_heads=2, d_ff=16, max_len=16, init_std=0.3),
+        "BertForMaskedLM",
     ).eval()
+
+
+def small_transformer() -> Any:
+    torch.manual_seed(0)
+    shape = {"vocab_size": 20, "d_model": 16, "n_layers": 2, "n_heads": 2, "d_ff": 16, "max_len": 16, "init_std": 0.3}
+    return transformer(TransformerConfig.model_validate(shape | {"scale_embedding": False})).eval()
 
 
 MODELS = {"gpt2": small_gpt2, "llama": small_llama}
@@ -143,6 +150,30 @@ def test_a_text_has_fewer_positions(kind: str, tmp_path: Path) -> None:
     for n in (16, 20):
         with pytest.raises(ConfigError, match=f"{n} virtual tokens leave no room in the 16 positions"):
             adapters.add("more", KINDS[kind].model_copy(update={"n_tokens": n}))
+
+
+@both
+@pytest.mark.parametrize("model", [*MODELS, "bert", "transformer"])
+def test_training_lowers_the_loss_and_moves_nothing_else(model: str, kind: str) -> None:
+    network = small_transformer() if model == "transformer" else (MODELS | {"bert": small_bert})[model]()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    adapters = AdapterSet(network)
+    trained = adapters.add("default", KINDS[kind]).trained()
+    assert [p for p in network.parameters() if p.requires_grad] == trained
+    draw = torch.Generator().manual_seed(0)
+    ids = torch.randint(3, 20, (2, 7), generator=draw)
+    labels = torch.randint(3, 20, (2, 7), generator=draw) if model == "transformer" else ids
+    optimizer = torch.optim.AdamW(trained, lr=0.05)
+    losses = []
+    for _ in range(60):
+        loss = network(input_ids=ids, labels=labels).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.95 * losses[0]
+    adapters.switch(None)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
 @both
