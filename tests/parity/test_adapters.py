@@ -15,8 +15,12 @@ import transformers
 from safetensors.torch import load_file
 from torch import Tensor
 
+from hanmo.generation.beam import BeamSettings, beam_search
+from hanmo.generation.decoding import decode
+from hanmo.generation.seq2seq import generate_seq2seq
+from hanmo.generation.settings import GenerationSettings
 from hanmo.models.adapter_files import read_adapter, write_adapter
-from hanmo.models.adapter_settings import IA3Settings, LoraSettings
+from hanmo.models.adapter_settings import IA3Settings, LoraSettings, PrefixSettings, PromptSettings
 from hanmo.models.adapters import AdapterSet
 from hanmo.models.directory import read_model
 
@@ -297,3 +301,139 @@ def test_ia3_both_ways(name: str, seed: int, tmp_path: Path) -> None:
     again = getattr(transformers, name).from_pretrained(tmp_path / "base").eval()
     loaded = peft.PeftModel.from_pretrained(again, str(tmp_path / "ours")).eval()
     assert (outputs(loaded, batch) - outputs(model, batch)).abs().max() <= 1e-5
+
+
+TASKS = {
+    "BertForSequenceClassification": "SEQ_CLS",
+    "BertForTokenClassification": "TOKEN_CLS",
+    "RobertaForSequenceClassification": "SEQ_CLS",
+    "AlbertForSequenceClassification": "SEQ_CLS",
+    "GPT2LMHeadModel": "CAUSAL_LM",
+    "GPT2ForSequenceClassification": "SEQ_CLS",
+    "LlamaForCausalLM": "CAUSAL_LM",
+    "LlamaForSequenceClassification": "SEQ_CLS",
+    "MistralForCausalLM": "CAUSAL_LM",
+    "Qwen2ForCausalLM": "CAUSAL_LM",
+    "Qwen3ForCausalLM": "CAUSAL_LM",
+    "T5ForConditionalGeneration": "SEQ_2_SEQ_LM",
+    "MarianMTModel": "SEQ_2_SEQ_LM",
+}
+NO_PROMPT = {"MarianMTModel"}  # `transformers` scales token vectors there, which peft forgets
+NO_PREFIX = {"AlbertForSequenceClassification"}  # peft refuses
+VIRTUAL = [("prompt", name) for name in TASKS if name not in NO_PROMPT]
+VIRTUAL += [("prefix", name) for name in TASKS if name not in NO_PREFIX]
+every_virtual = pytest.mark.parametrize(("method", "name"), VIRTUAL)
+
+
+def virtual_config(method: str, name: str, rival: Any, n: int) -> Any:
+    """What peft would take by itself it takes wrongly where widths are not all one: given here."""
+    c, config = rival.config, peft.PrefixTuningConfig if method == "prefix" else peft.PromptTuningConfig
+    heads = getattr(c, "num_key_value_heads", None) or c.num_attention_heads
+    width = getattr(c, "d_kv", None) or getattr(c, "head_dim", None) or c.hidden_size // c.num_attention_heads
+    token_dim = heads * width if method == "prefix" else rival.get_input_embeddings().weight.shape[1]
+    layers = getattr(c, "num_decoder_layers", None) or getattr(c, "decoder_layers", None) or c.num_hidden_layers
+    return config(
+        num_virtual_tokens=n, task_type=TASKS[name], token_dim=token_dim, num_layers=layers, num_attention_heads=heads,
+        modules_to_save=list(CASES[name].save) or None,
+    )  # fmt: skip
+
+
+def padded(batch: dict[str, Tensor], method: str, name: str) -> dict[str, Tensor]:
+    """The second row is shorter, where `transformers` can tell from what peft hands it."""
+    if not (method == "prompt" and name.endswith("ForSequenceClassification") and name.startswith(("GPT2", "Llama"))):
+        batch["attention_mask"][1, 6:] = 0
+        batch["input_ids"][1, 6:] = {"RobertaForSequenceClassification": 1}.get(name, 0)
+    return batch
+
+
+def own_logits(model: Any, batch: dict[str, Tensor], method: str, name: str) -> Tensor:
+    """Of the text's own real tokens: peft returns those of its prompt too."""
+    logits = outputs(model, batch)
+    if "SequenceClassification" in name:
+        return logits
+    length = (batch.get("decoder_input_ids", batch["input_ids"])).shape[1]
+    logits = logits[:, -length:]
+    return logits if "decoder_input_ids" in batch else logits[batch["attention_mask"].bool()]
+
+
+@every_virtual
+@seeds
+def test_virtual_tokens_from_peft(method: str, name: str, seed: int, tmp_path: Path) -> None:
+    rival = make_rival(name, seed)
+    rival.save_pretrained(tmp_path / "base")
+    theirs = peft.get_peft_model(rival, virtual_config(method, name, rival, 1 + seed % 5)).eval()
+    disturb((p for p in theirs.parameters() if p.requires_grad), seed)
+    theirs.save_pretrained(tmp_path / "adapter")
+
+    model = read_model(tmp_path / "base")
+    adapters = AdapterSet(model)
+    batch = padded(make_batch(name, seed), method, name)
+    before = own_logits(model, batch, method, name)
+    adapter = read_adapter(adapters, tmp_path / "adapter")
+    for parameter in adapter.trained():
+        parameter.requires_grad_(True)
+    ours, expected = own_logits(model, batch, method, name), own_logits(theirs, batch, method, name)
+    assert (ours - expected).abs().max() <= 1e-5
+    assert (ours - before).abs().max() > 1e-3
+    adapters.switch(None)
+    assert torch.equal(own_logits(model, batch, method, name), before)
+
+    ours.square().sum().backward()
+    expected.square().sum().backward()
+    mine = adapter.parts[""].vectors.grad
+    other = theirs.prompt_encoder["default"].embedding.weight.grad[: len(mine)]
+    assert (mine - other).abs().max() <= 1e-4 * other.abs().max()
+
+
+@every_virtual
+@seeds
+def test_virtual_tokens_to_peft(method: str, name: str, seed: int, tmp_path: Path) -> None:
+    rival = make_rival(name, seed)
+    rival.save_pretrained(tmp_path / "base")
+    model = read_model(tmp_path / "base")
+    adapters = AdapterSet(model, base_name=str(tmp_path / "base"))
+    kind = PrefixSettings if method == "prefix" else PromptSettings
+    settings = kind.model_validate({"method": method, "n_tokens": 1 + seed % 5, "save": CASES[name].save})
+    disturb(adapters.add("default", settings).trained(), seed)
+    write_adapter(tmp_path / "adapter", adapters, "default", task_type=TASKS[name])
+    theirs = peft.PeftModel.from_pretrained(rival, str(tmp_path / "adapter")).eval()
+    batch = padded(make_batch(name, seed), method, name)
+    difference = own_logits(model, batch, method, name) - own_logits(theirs, batch, method, name)
+    assert difference.abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("method", ["prompt", "prefix"])
+@pytest.mark.parametrize("name", ["GPT2LMHeadModel", "LlamaForCausalLM", "T5ForConditionalGeneration"])
+def test_generation_with_virtual_tokens(method: str, name: str, tmp_path: Path) -> None:
+    rival = make_rival(name, 3)
+    rival.save_pretrained(tmp_path / "base")
+    theirs = peft.get_peft_model(rival, virtual_config(method, name, rival, 3)).eval()
+    disturb((p for p in theirs.parameters() if p.requires_grad), 3)
+    theirs.save_pretrained(tmp_path / "adapter")
+    model = read_model(tmp_path / "base")
+    read_adapter(AdapterSet(model), tmp_path / "adapter")
+    ids = make_batch(name, 3)["input_ids"]
+    settings = GenerationSettings(max_new_tokens=8, temperature=0.0)
+    if name.startswith("T5"):
+        expected = _greedy(lambda row: theirs(input_ids=ids, decoder_input_ids=row).logits, torch.zeros(2, 1).long())
+        found = [texts[0].tokens for texts in generate_seq2seq(model, ids, None, settings, eos_ids=())]
+        assert found == expected
+        return
+    rows = [ids[0], ids[1, :4]]  # of different lengths, in one batch
+    expected = [_greedy(lambda row: theirs(input_ids=row).logits, row[None])[0] for row in rows]
+    decoding = decode(model, [row.tolist() for row in rows], settings)
+    list(decoding)
+    assert [one[len(row) :] for one, row in zip(decoding.rows, rows, strict=True)] == expected
+    few = ids[:1, :4]
+    beams = theirs.generate(input_ids=few, attention_mask=torch.ones_like(few), num_beams=3, max_new_tokens=6)
+    searched = beam_search(model, few.tolist(), BeamSettings(num_beams=3, max_new_tokens=6))
+    assert searched[0][0].tokens == beams[0, -6:].tolist()
+
+
+def _greedy(logits: Callable[[Tensor], Tensor], rows: Tensor) -> list[list[int]]:
+    """Eight tokens more, each from a whole new pass."""
+    start = rows.shape[1]
+    with torch.no_grad():
+        for _ in range(8):
+            rows = torch.cat((rows, logits(rows)[:, -1:].argmax(-1)), 1)
+    return rows[:, start:].tolist()

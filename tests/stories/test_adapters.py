@@ -14,11 +14,13 @@ from safetensors.torch import load_file
 import hanmo
 from hanmo.cli.app import main
 from hanmo.core.errors import ConfigError, ModelError
+from hanmo.models.adapter_settings import PromptSettings
 from hanmo.models.bert import BertConfig, bert
-from hanmo.models.directory import write_model
+from hanmo.models.directory import read_model, write_model
 from hanmo.models.gpt2 import GPT2Config, gpt2
 from hanmo.stories.classification_recipe import ClassificationRecipe
 from hanmo.stories.train import plan, read_recipe, train
+from hanmo.tasks.adapted import adapt
 from hanmo.tokenizers.tokenizer import Tokenizer
 from hanmo.tokenizers.words import train_words
 
@@ -162,8 +164,10 @@ def test_several_users_on_one_base(run: Path, home: Path, monkeypatch: pytest.Mo
         {"rank": 2, "dora": True, "dropout": 0.1, "base_dtype": "int8"},
         {"method": "ia3", "targets": ["key", "value"], "base_dtype": "bfloat16"},
         {"method": "bottleneck", "size": 4},
+        {"method": "prompt", "n_tokens": 4, "text": "服务很热情", "base_dtype": "int8"},
+        {"method": "prefix", "n_tokens": 4},
     ],
-    ids=["dora-int8", "ia3-bfloat16", "bottleneck"],
+    ids=["dora-int8", "ia3-bfloat16", "bottleneck", "prompt-int8", "prefix"],
 )
 def test_resume_is_bit_exact(adapter: dict[str, Any], home: Path, tmp_path: Path) -> None:
     import os
@@ -194,6 +198,30 @@ def test_resume_is_bit_exact(adapter: dict[str, Any], home: Path, tmp_path: Path
     assert one.keys() == two.keys()
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert whole.status == "finished"
+
+
+@pytest.mark.parametrize("method", ["prompt", "prefix"])
+def test_virtual_tokens_beside_a_frozen_base(method: str, home: Path, tmp_path: Path) -> None:
+    before = {file.name: file.read_bytes() for file in (home / "base").iterdir()}
+    asked = recipe(home, adapter={"method": method, "n_tokens": 4}, training={"n_steps": 6, "lr": 1e-2})
+    found = train(asked, out=tmp_path / "run")
+    assert {file.name: file.read_bytes() for file in (home / "base").iterdir()} == before
+    tensors = load_file(found.model / "adapter_model.safetensors")
+    assert tensors["prompt_embeddings"].shape == {"prompt": (4, 64), "prefix": (4, 2 * 2 * 64)}[method]
+    assert {one["label"] for one in answers(found.model)} <= {"坏", "好"}
+    with pytest.raises(ModelError, match="cannot be merged"):
+        main_raising(["adapter", "merge", str(found.model), "--out", str(tmp_path / "whole")])
+    assert not (tmp_path / "whole").exists()
+
+
+def test_a_prompt_begins_as_its_text(home: Path) -> None:
+    tokenizer = Tokenizer.load(home / "base")
+    model = read_model(home / "base")
+    settings = PromptSettings(method="prompt", n_tokens=5, text="服务")
+    vectors = adapt(model, settings, str(home / "base"))["default"].parts[""].vectors
+    ids = tokenizer.encode("服务")
+    wanted = model.backbone.token_weight[torch.tensor([ids[i % len(ids)] for i in range(5)])]
+    assert torch.equal(vectors, wanted)
 
 
 def test_a_moved_missing_or_other_base(run: Path, home: Path, tmp_path: Path) -> None:

@@ -212,6 +212,28 @@ def test_preferences_are_learned(run: Path, data: Path, tmp_path: Path, monkeypa
         assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
 
 
+def test_the_recipe_of_preferences_at_toy_size(data: Path, tmp_path: Path) -> None:
+    """From the model of a dialogue recipe, with the test's own conversations in the place of its files."""
+    few = {"n_steps": 2, "lr": 1e-3, "eval_every": 2, "autocast": "off"}
+    run = train(recipe(data, training=few), out=tmp_path / "chat").run
+    draw = random.Random(0)
+    talk = [
+        "".join(f"{word} __eou__ {WORDS[word]}。 __eou__ " for word in draw.sample(sorted(WORDS), 2)) for _ in range(60)
+    ]
+    (tmp_path / "talk.txt").write_text("\n".join(dict.fromkeys(talk)), encoding="utf-8")
+    text = (ROOT / "recipes/dailydialog-preferences.toml").read_text(encoding="utf-8")
+    kept = [
+        line for line in text.splitlines() if not line.startswith(("train =", "test =", "checkpoint =", "epochs ="))
+    ]
+    kept.insert(kept.index("[data]") + 1, f'train = "{tmp_path / "talk.txt"}"\ntest_fraction = 0.2')
+    kept.insert(kept.index("[model]") + 1, f'checkpoint = "{run / "model"}"')
+    (tmp_path / "preferences.toml").write_text("\n".join(kept), encoding="utf-8")
+    sets = ["batch_size=4", "data.dev_fraction=0.2", "training.n_steps=4", "training.eval_every=2"]
+    result = train(tmp_path / "preferences.toml", overrides=sets, out=tmp_path / "run")
+    assert 0 <= result.evaluation["test"]["scores"]["preference_accuracy"] <= 1
+    assert hanmo.load(result.model).chat([{"role": "user", "content": "cat"}], max_new_tokens=4) is not None
+
+
 @pytest.mark.skipif(not os.environ.get("HANMO_DATA"), reason="HANMO_DATA is not set: the data sets are not here")
 @pytest.mark.parametrize("name", ["dailydialog", "dialogue-zh"])
 def test_recipes_at_toy_size(name: str, tmp_path: Path) -> None:

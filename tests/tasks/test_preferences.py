@@ -31,6 +31,7 @@ from hanmo.tasks.preference_learning import (
 from hanmo.tokenizers.bpe import END_OF_TEXT, train_bpe
 from hanmo.tokenizers.default_templates import CHAT_TOKENS, DEFAULT_TEMPLATES
 
+NUMBERS = "一二三四五六七八九"
 USER = {"role": "user", "content": "写一句诗"}
 
 
@@ -45,6 +46,30 @@ def read(folder: Path, values: list[Any], **more: Any) -> list[PreferencePair]:
     splits = read_preferences(PreferenceData(train=str(path), dev_fraction=0.3, **more), seed=0)
     found = {int(pair.where.rsplit(":", 1)[1]): pair for pair in [*splits.train, *splits.dev]}
     return [found[number] for number in range(1, len(values) + 1) if number in found]
+
+
+def test_pairs_of_conversations(tmp_path: Path) -> None:
+    """Each with its own last answer, and one of another conversation; the same for every seed."""
+    path = tmp_path / "talk.txt"
+    path.write_text(
+        "".join(f"问 {n} ？ __eou__ 答 {n} 。 __eou__ 再 问 {n} ？ __eou__ 再 答 {n} 。 __eou__\n" for n in NUMBERS)
+    )
+    data = PreferenceData(train=str(path), dev_fraction=0.3, conversations=True, spacing="tidy")
+    pairs = [
+        [*splits.train, *splits.dev] for splits in (read_preferences(data, seed=0), read_preferences(data, seed=5))
+    ]
+    known = [{pair.where: (pair.chosen, pair.rejected) for pair in some} for some in pairs]
+    assert known[0] == known[1]
+    answers = {f"再答{n}。" for n in NUMBERS}
+    for pair in pairs[0]:
+        number = NUMBERS[int(pair.where.rsplit(":", 1)[1]) - 1]
+        assert [message.content for message in pair.prompt] == [f"问{number}？", f"答{number}。", f"再问{number}？"]  # pyright: ignore[reportAttributeAccessIssue]
+        assert pair.chosen == f"再答{number}。"
+        assert pair.rejected in answers - {pair.chosen}
+    assert len({pair.rejected for pair in pairs[0]}) > 2
+    path.write_text("你好 __eou__ 好 __eou__\n再见 __eou__ 好 __eou__\n")
+    with pytest.raises(DataError, match="all answers are the same"):
+        read_preferences(data, seed=0)
 
 
 def test_all_forms(tmp_path: Path) -> None:

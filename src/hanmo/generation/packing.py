@@ -56,6 +56,8 @@ def _reason(model: Any) -> str | None:
     if type(model) is not CausalLM or type(model.stack) is not Stack or type(model.embedding) is not Embedding:
         return "it is not an embedding and a stack under a causal head"
     stack, positions = model.stack, model.embedding.positions
+    if model.virtual is not None:
+        return "it has virtual tokens"
     if type(positions) not in (NoneType, LearnedPositions) or type(model.rotary) not in (NoneType, Rotary):
         return "its positions are of another kind"
     if model.rotary is not None and not model.rotary.fixed_up_to(model.config.max_len):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ from torch import Tensor
 from hanmo.core.errors import ConfigError, FormatError, ModelError
 from hanmo.core.files import read_json, sha256_file, sha256_text, write_json
 from hanmo.core.settings import check_settings
-from hanmo.models.adapter_kinds import KINDS, AdapterKind
-from hanmo.models.adapter_settings import AdapterSettings
+from hanmo.models.adapter_kinds import KINDS, AdapterKind, Placed
+from hanmo.models.adapter_settings import AdapterSettings, PrefixSettings, PromptSettings
 from hanmo.models.adapter_sites import model_rules
 from hanmo.models.adapters import Adapter, AdapterSet
 from hanmo.models.weight_files import (
-    StoredTensor,
     check_tensors,
+    describe_tensor,
     list_tensors,
     read_header_entries,
     read_tensors,
@@ -38,7 +39,6 @@ __all__ = [
 ]
 
 ADAPTER_CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-_PREFIX = "base_model.model."
 _BASE_KEY = "base_sha256"
 """Entry of the header of the weights' file: what the adapter was trained on."""
 _ABOUT = {
@@ -112,7 +112,7 @@ def read_adapter(adapters: AdapterSet, folder: str | Path, name: str = "default"
             where=folder,
             remedy=f"Load it with its own base, {values.get('base_model_name_or_path')!r}.",
         )
-    adapter = _fill(adapters, kind, settings, stored, folder / _WEIGHTS)
+    adapter = _fill(adapters, kind, settings, kind.take(read_tensors(stored), values), folder / _WEIGHTS)
     adapter = adapters.put(name, adapter)
     for parameter in adapter.trained():
         parameter.requires_grad_(False)
@@ -139,7 +139,8 @@ def write_adapter(
     """
     folder, adapter = Path(folder), adapters[name]
     kind = next(kind for kind in KINDS.values() if type(adapter.settings) is kind.settings)
-    values = kind.write(adapter.settings, [adapters.sites[site] for site in adapter.parts if site in adapters.sites])
+    sites = [adapters.sites[site] for site in adapter.parts if site in adapters.sites]
+    values = kind.write(adapter.settings, Placed(sites, list(adapter.parts.values()), adapters.base_name))
     about = {
         "peft_type": next(key for key, value in KINDS.items() if value is kind),
         "task_type": task_type,
@@ -164,18 +165,16 @@ def describe_adapter(folder: str | Path) -> dict[str, Any]:
     values = read_adapter_config(folder)
     kind = KINDS[values["peft_type"]]
     stored = list_tensors(folder, name=_WEIGHTS)
-    names = [tensor.name.removeprefix(_PREFIX) for tensor in stored]
-    ends = tuple(f".{suffix}" for suffix in kind.tensors)
-    places = {name.removesuffix(end) for name in names for end in ends if name.endswith(end)}
-    whole = {name.rpartition(".")[0] for name in names if not name.endswith(ends)}
+    places, rest = _sorted_out(kind, [tensor.name for tensor in stored])
+    whole = {name.rpartition(".")[0] for name in rest}
     settings = check_settings(kind.settings, kind.read(values)).model_dump(mode="json", exclude_defaults=True)
     return {
         "kind": values["peft_type"],
         "base": values.get("base_model_name_or_path"),
         "base_sha256": read_header_entries(folder / _WEIGHTS).get(_BASE_KEY),
         "settings": [f"{key} = {value}" for key, value in settings.items() if key not in ("save", "targets", "method")],
-        "layers": len(places),
-        "places": sorted({re.sub(r"\d+", "N", place) for place in places}),
+        "layers": len([place for place in places if place]),
+        "places": sorted({re.sub(r"\d+", "N", place) for place in places if place}),
         "whole": sorted(whole),
         "parameters": sum(prod(tensor.shape) for tensor in stored),
         "bytes": (folder / _WEIGHTS).stat().st_size,
@@ -185,36 +184,22 @@ def describe_adapter(folder: str | Path) -> dict[str, Any]:
 def adapter_tensors(adapter: Adapter, kind: AdapterKind) -> dict[str, Tensor]:
     """Everything that an adapter adds, by its names in the file."""
     tensors = {
-        f"{_PREFIX}{site}.{theirs}": getattr(part, ours)
+        (f"{kind.prefix}{site}.{theirs}" if site else theirs): getattr(part, ours)
         for site, part in adapter.parts.items()
         for theirs, ours in kind.tensors.items()
         if getattr(part, ours) is not None
     }
     for rule in adapter.rules:
-        tensors |= {f"{_PREFIX}{name}": part for name, part in rule.scatter(adapter.parameters[rule.ours])}
+        tensors |= {f"{kind.prefix}{name}": part for name, part in rule.scatter(adapter.parameters[rule.ours])}
     return tensors
 
 
 def _fill(
-    adapters: AdapterSet, kind: AdapterKind, settings: AdapterSettings, stored: list[StoredTensor], file: Path
+    adapters: AdapterSet, kind: AdapterKind, settings: AdapterSettings, tensors: dict[str, Tensor], file: Path
 ) -> Adapter:
     """An adapter with places where the file has tensors, and their values."""
-    given: dict[str, StoredTensor] = {}
-    problems: list[str] = []
-    for tensor in stored:
-        name = tensor.name.removeprefix(_PREFIX)
-        if name in given:
-            problems.append(f"{name} is there twice")
-        given[name] = tensor
-    places: set[str] = set()
-    rest: set[str] = set()
-    for name in given:
-        suffix = next((suffix for suffix in kind.tensors if name.endswith(f".{suffix}")), None)
-        if suffix is None:
-            rest.add(name)
-        else:
-            places.add(name.removesuffix(f".{suffix}"))
-    strange = [name for name in sorted(places) if name not in adapters.sites]
+    places, rest = _sorted_out(kind, tensors)
+    strange = [name for name in sorted(places) if name and name not in adapters.sites]
     if strange:
         raise ModelError(
             f"this adapter changes layers that this model does not have, or that cannot be changed: {', '.join(strange[:5])}",
@@ -226,17 +211,41 @@ def _fill(
     chosen = [site for name, site in adapters.sites.items() if name in places]
     try:
         rules = [rule for rule in model_rules(adapters.model) if any(name in rest for name in rule.theirs)]
-        adapter = adapters.make(settings, chosen, rules)
+        if isinstance(settings, (PromptSettings, PrefixSettings)):
+            adapter = adapters.make_virtual(settings, rules)
+        else:
+            adapter = adapters.make(settings, chosen, rules)
     except ConfigError as error:
         raise ModelError(error.what, where=file, remedy=error.remedy) from error
-    expected = {name.removeprefix(_PREFIX): tensor for name, tensor in adapter_tensors(adapter, kind).items()}
+    expected = {name.removeprefix(kind.prefix): tensor for name, tensor in adapter_tensors(adapter, kind).items()}
+    given: dict[str, Tensor] = {}
+    problems: list[str] = []
+    for full, tensor in tensors.items():
+        name = full.removeprefix(kind.prefix)
+        if name in given:
+            problems.append(f"{name} is there twice")
+        given[name] = tensor
     check_tensors(
-        given, {name: tuple(tensor.shape) for name, tensor in expected.items()}, what="this adapter does not fit the model",
+        {name: describe_tensor(name, tensor, file) for name, tensor in given.items()},
+        {name: tuple(tensor.shape) for name, tensor in expected.items()}, what="this adapter does not fit the model",
         where=file, remedy="Check that both files are whole, and that it was trained on this model.",
         known=problems,
     )  # fmt: skip
-    read = read_tensors(stored)
     with torch.no_grad():
         for name, tensor in given.items():
-            expected[name].copy_(read[tensor.name])
+            expected[name].copy_(tensor.view(expected[name].shape))
     return adapter
+
+
+def _sorted_out(kind: AdapterKind, names: Iterable[str]) -> tuple[set[str], set[str]]:
+    """Places of the parts of an adapter, and names in the model of what is whole."""
+    places: set[str] = set()
+    rest: set[str] = set()
+    for full in names:
+        name = full.removeprefix(kind.prefix)
+        end = next((end for end in kind.tensors if name == end or name.endswith(f".{end}")), None)
+        if end is None:
+            rest.add(name)
+        else:
+            places.add(name.removesuffix(end).removesuffix("."))
+    return places, rest

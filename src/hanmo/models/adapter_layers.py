@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from hanmo.core.errors import ConfigError
-from hanmo.models.adapter_settings import AdapterSettings, BottleneckSettings, IA3Settings, LoraSettings
+from hanmo.models.adapter_settings import BottleneckSettings, IA3Settings, LoraSettings
 from hanmo.models.adapter_sites import Site, choose_sites, matches, pattern_value
 from hanmo.nn.bottleneck import Bottleneck, BottleneckLinear
 from hanmo.nn.frozen_linear import dense_weight
 from hanmo.nn.ia3 import IA3Linear, Scaling
 from hanmo.nn.lora import LoraLinear, LowRank
 
-__all__ = ["build_layer", "places_of"]
+__all__ = ["LinearSettings", "build_layer", "places_of"]
 
+LinearSettings = LoraSettings | IA3Settings | BottleneckSettings
+"""Adapters that take the place of linear layers."""
 
 _BEHIND = {
     "houlsby": ("attention.inner.out", "feedforward.inner.out"),
@@ -24,7 +26,7 @@ _BEHIND = {
 """Ends of our paths of the matrices that each sublayer ends with."""
 
 
-def places_of(settings: AdapterSettings, sites: Mapping[str, Site], *, where: str) -> list[Site]:
+def places_of(settings: LinearSettings, sites: Mapping[str, Site], *, where: str) -> list[Site]:
     """The layers that an adapter goes to.
 
     Raises:
@@ -50,7 +52,7 @@ def places_of(settings: AdapterSettings, sites: Mapping[str, Site], *, where: st
 
 
 def build_layer(
-    settings: AdapterSettings, sites: Sequence[Site], base: nn.Module
+    settings: LinearSettings, sites: Sequence[Site], base: nn.Module
 ) -> tuple[Sequence[nn.Module], nn.Module]:
     """Fresh parts, one for each site of a matrix, and the layer that has them."""
     match settings:

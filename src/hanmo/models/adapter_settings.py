@@ -10,7 +10,10 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from hanmo.core.settings import Settings
 from hanmo.models.checks import check_activation
 
-__all__ = ["ALL_LINEAR", "AdapterSettings", "AnyAdapter", "BottleneckSettings", "IA3Settings", "LoraSettings"]
+__all__ = [
+    "ALL_LINEAR", "AdapterSettings", "AnyAdapter", "BottleneckSettings", "IA3Settings", "LoraSettings", "PrefixSettings",
+    "PromptSettings",
+]  # fmt: skip
 
 ALL_LINEAR = "all-linear"
 """Every linear layer but those of the head."""
@@ -82,16 +85,36 @@ class BottleneckSettings(_Common):
         return self
 
 
+class PromptSettings(_Common):
+    """Prompt tuning (Lester et al., 2021): vectors in front of those of the text's tokens."""
+
+    method: Literal["prompt"]
+    n_tokens: int = Field(default=20, ge=1)
+    """How many; a text has as many positions less."""
+    text: str | None = Field(default=None, min_length=1)
+    """They begin as the vectors of this text's tokens, over and over; of tokens drawn from the vocabulary if None."""
+
+
+class PrefixSettings(_Common):
+    """Prefix tuning (Li & Liang, 2021): keys and values in front of those of every layer."""
+
+    method: Literal["prefix"]
+    n_tokens: int = Field(default=20, ge=1)
+    """How many; a text has as many positions less."""
+
+
 def _method(values: Any) -> str:
     return values.get("method", "lora") if isinstance(values, Mapping) else values.method
 
 
-AdapterSettings = LoraSettings | IA3Settings | BottleneckSettings
+AdapterSettings = LoraSettings | IA3Settings | BottleneckSettings | PromptSettings | PrefixSettings
 """Any kind of adapter."""
 AnyAdapter = Annotated[
     Annotated[LoraSettings, Tag("lora")]
     | Annotated[IA3Settings, Tag("ia3")]
-    | Annotated[BottleneckSettings, Tag("bottleneck")],
+    | Annotated[BottleneckSettings, Tag("bottleneck")]
+    | Annotated[PromptSettings, Tag("prompt")]
+    | Annotated[PrefixSettings, Tag("prefix")],
     Discriminator(_method),
 ]
 """The same as a section of a recipe, where LoRA need not be named."""

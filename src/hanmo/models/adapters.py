@@ -17,13 +17,15 @@ import torch
 from torch import nn
 
 from hanmo.core.errors import ConfigError, ModelError
-from hanmo.models.adapter_layers import build_layer, places_of
-from hanmo.models.adapter_settings import AdapterSettings
+from hanmo.models.adapter_layers import LinearSettings, build_layer, places_of
+from hanmo.models.adapter_settings import AdapterSettings, PrefixSettings, PromptSettings
 from hanmo.models.adapter_sites import Site, saved_rules, sites_of
+from hanmo.models.virtual import build_virtual, room_beside, virtual_place
 from hanmo.models.weights.mapping import Rule
 from hanmo.nn.frozen_linear import FrozenLinear, dense_bias
 from hanmo.nn.ia3 import IA3Linear
 from hanmo.nn.linear import Linear
+from hanmo.nn.virtual_tokens import VirtualTokens
 
 __all__ = ["Adapter", "AdapterSet", "adapters_of"]
 
@@ -37,7 +39,7 @@ class Adapter:
 
     settings: AdapterSettings
     parts: dict[str, nn.Module]
-    """By the name of a layer in `transformers`: what was trained for it."""
+    """By the name of a layer in `transformers`: what was trained for it. Virtual tokens belong to no layer: ""."""
     modules: dict[str, nn.Module]
     """By our path: what stands there while it is active."""
     parameters: dict[str, nn.Parameter]
@@ -71,7 +73,10 @@ class AdapterSet:
         self._merged = False
         self._parameters: dict[str, nn.Parameter] = {}
         model.requires_grad_(False)
-        self._base = {site.path: model.get_submodule(site.path) for site in self.sites.values()}
+        self._base: dict[str, nn.Module | None] = {
+            site.path: model.get_submodule(site.path) for site in self.sites.values()
+        }
+        self._config = model.config
         object.__setattr__(model, _SET, self)  # no part of the model: its tensors are not the model's
 
     @property
@@ -114,21 +119,33 @@ class AdapterSet:
         whole = {rule.ours.rpartition(".")[0] for rule in saved_rules(self.model, besides, where="adapter.save")}
         for path, linear in self._base.items():
             if path not in whole and isinstance(linear, Linear) and min(linear.weight.shape) >= _HELD_LEAST:
-                self._base[path] = FrozenLinear(linear, dtype=dtype)  # pyright: ignore[reportArgumentType]
-                _put(self.model, path, self._base[path])
+                held = FrozenLinear(linear, dtype=dtype)  # pyright: ignore[reportArgumentType]
+                self._base[path] = held
+                _put(self.model, path, held)
 
-    def add(self, name: str, settings: AdapterSettings, *, where: str = "adapter") -> Adapter:
+    def add(
+        self,
+        name: str,
+        settings: AdapterSettings,
+        *,
+        start_ids: Sequence[int] | None = None,
+        where: str = "adapter",
+    ) -> Adapter:
         """Make a fresh adapter, which changes nothing yet but a head that it trains whole, and switch to it.
 
         Args:
             name: what to call it: letters, digits, dots, dashes.
             settings: its kind, size and places.
+            start_ids: tokens of the text that a prompt begins with.
             where: what errors name.
 
         Raises:
-            ConfigError: if the name is taken, or a pattern names nothing.
+            ConfigError: if the name is taken, or a pattern names nothing, or the model takes no virtual tokens or has no
+                room for them.
         """
         rules = saved_rules(self.model, settings.save, where=f"{where}.save")
+        if isinstance(settings, (PromptSettings, PrefixSettings)):
+            return self.put(name, self.make_virtual(settings, rules, start_ids, where=where))
         whole = {rule.ours.rpartition(".")[0] for rule in rules}
         free = {name: site for name, site in self.sites.items() if site.path not in whole}
         chosen = places_of(settings, free, where=where)
@@ -157,10 +174,14 @@ class AdapterSet:
         self._leave()
         if wanted is None:
             return
+        n_virtual = 0
         for path, module in wanted.modules.items():
-            place = next(self._base[path].parameters(), None)
+            place = next((self._base[path] or self.model).parameters(), None)
             _put(self.model, path, module if place is None else module.to(place.device))
             module.train(self.model.training)
+            n_virtual += module.n_tokens if isinstance(module, VirtualTokens) else 0
+        if n_virtual:
+            self.model.config = room_beside(self._config, n_virtual, where="adapter")
         for ours, parameter in wanted.parameters.items():
             now = self.model.get_parameter(ours)
             self._parameters[ours] = now
@@ -231,18 +252,43 @@ class AdapterSet:
                 _put(self.model, path, self._base[path])
             for ours, parameter in self._parameters.items():
                 _put(self.model, ours, parameter)
+        self.model.config = self._config
         self._parameters, self._active, self._merged = {}, None, False
 
-    def make(self, settings: AdapterSettings, chosen: list[Site], rules: list[Rule]) -> Adapter:
+    def make_virtual(
+        self,
+        settings: PromptSettings | PrefixSettings,
+        rules: list[Rule],
+        start_ids: Sequence[int] | None = None,
+        *,
+        where: str = "adapter",
+    ) -> Adapter:
+        """Fresh virtual tokens, beside modules that are trained whole; `put` takes them in.
+
+        Raises:
+            ConfigError: if the model takes none, or has no room for them.
+        """
+        place = virtual_place(self.model, settings, where=where)
+        room_beside(self._config, settings.n_tokens, where=where)
+        self._base[place] = None
+        part = build_virtual(self.model, place, settings, start_ids)
+        return Adapter(settings, {"": part}, {place: part}, self._whole(rules), tuple(rules))
+
+    def make(self, settings: LinearSettings, chosen: list[Site], rules: list[Rule]) -> Adapter:
         """A fresh adapter for these layers and whole modules; `put` takes it in."""
         parts: dict[str, nn.Module] = {}
         modules: dict[str, nn.Module] = {}
         for path in dict.fromkeys(site.path for site in chosen):
             here = [site for site in chosen if site.path == path]
-            made, modules[path] = build_layer(settings, here, self._base[path])
+            base = self._base[path]
+            assert base is not None
+            made, modules[path] = build_layer(settings, here, base)
             parts |= dict(zip((site.name for site in here), made, strict=True))
-        own = {rule.ours: nn.Parameter(self._own(rule.ours).detach().clone()) for rule in rules}
-        return Adapter(settings, parts, modules, own, tuple(rules))
+        return Adapter(settings, parts, modules, self._whole(rules), tuple(rules))
+
+    def _whole(self, rules: Sequence[Rule]) -> dict[str, nn.Parameter]:
+        """Fresh copies of the parameters that are trained whole."""
+        return {rule.ours: nn.Parameter(self._own(rule.ours).detach().clone()) for rule in rules}
 
     def _own(self, name: str) -> nn.Parameter:
         """A parameter of the model itself."""
@@ -270,6 +316,6 @@ def _plain(module: Any) -> nn.Linear:
     return plain.train(module.training)
 
 
-def _put(model: nn.Module, path: str, value: nn.Module | nn.Parameter) -> None:
+def _put(model: nn.Module, path: str, value: nn.Module | nn.Parameter | None) -> None:
     owner, _, leaf = path.rpartition(".")
     setattr(model.get_submodule(owner), leaf, value)

@@ -85,7 +85,9 @@ class Head(nn.Module):
 
 
 def first_token(encoded: Encoded) -> Tensor:
-    """The vector of each row's first real token, (B, D)."""
+    """The vector of each row's first real token, (B, D); of the first virtual one, which stands there if there are any."""
+    if encoded.output.virtual_hidden_state is not None:
+        return encoded.output.virtual_hidden_state[:, 0]
     return pool_first(encoded.output.last_hidden_state, encoded.attention_mask)
 
 

@@ -13,15 +13,17 @@ from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
 from hanmo.models.inputs import one_input, refuse_arguments
-from hanmo.nn.cache import Seq2SeqCache, StaticCache
+from hanmo.nn.cache import GrowingCache, Seq2SeqCache, StaticCache
 from hanmo.nn.context import Context
 from hanmo.nn.embedding import Embedding, check_ids
+from hanmo.nn.frozen_linear import compute_dtype
 from hanmo.nn.losses import IGNORED, chunked_cross_entropy
 from hanmo.nn.masks import causal_mask, combine, padding_mask
 from hanmo.nn.outputs import EncoderOutput, Seq2SeqLMOutput
 from hanmo.nn.relative_bias import RelativeBias, biased_mask
 from hanmo.nn.sinusoids import SinusoidalEmbedding
 from hanmo.nn.stack import Stack
+from hanmo.nn.virtual_tokens import Prefix, SoftPrompt
 
 __all__ = ["Seq2SeqConfig", "Seq2SeqLM", "SourceEncoder", "shift_right", "start_token"]
 
@@ -46,6 +48,10 @@ class Seq2SeqConfig(Protocol):
 class SourceEncoder(nn.Module):
     """Vectors of the tokens of a source, each of which has seen all others."""
 
+    takes_virtual = ("prompt",)
+    virtual: SoftPrompt | None
+    """Learned positions before the source, of an adapter; they are part of what is returned."""
+
     def __init__(
         self,
         config: Any,
@@ -66,6 +72,7 @@ class SourceEncoder(nn.Module):
         self.embedding = embedding
         self.stack = stack
         self.bias = bias
+        self.virtual = None
 
     @property
     def token_weight(self) -> Tensor:
@@ -93,6 +100,10 @@ class SourceEncoder(nn.Module):
         """
         refuse_arguments(refused)
         batch, length = one_input(input_ids, inputs_embeds).shape[:2]
+        if self.virtual is not None:
+            vectors = self.embedding.vectors(input_ids) if inputs_embeds is None else inputs_embeds
+            input_ids, inputs_embeds = None, self.virtual.before(vectors)
+            attention_mask, length = self.virtual.real(attention_mask), length + self.virtual.n_tokens
         x = self.embedding(input_ids, inputs_embeds)
         mask = padding_mask(attention_mask, batch, length) if attention_mask is not None else None
         if self.bias is not None:
@@ -104,6 +115,10 @@ class SourceEncoder(nn.Module):
 
 class Seq2SeqLM(nn.Module):
     """p(next token of the target | target so far, source)."""
+
+    takes_virtual = ("prefix",)
+    virtual: Prefix | None
+    """Keys and values before those of the target, of an adapter."""
 
     def __init__(
         self,
@@ -138,6 +153,7 @@ class Seq2SeqLM(nn.Module):
         self.head = head
         self.logits_bias = logits_bias
         self.scale = scale
+        self.virtual = None
 
     @property
     def target_embedding(self) -> Embedding | SinusoidalEmbedding:
@@ -187,7 +203,15 @@ class Seq2SeqLM(nn.Module):
             where="decoder_input_ids",
         )
         cache = past_key_values
-        offset = cache.length if cache is not None else 0
+        own = cache.own if cache is not None else None
+        if self.virtual is not None:
+            own = GrowingCache() if own is None else own
+            if not own.length:
+                self.virtual.fill(own, batch, compute_dtype(self.head_weight))
+            decoder_attention_mask = self.virtual.real(decoder_attention_mask)
+        if self.encoder.virtual is not None:
+            attention_mask = self.encoder.virtual.real(attention_mask)
+        offset = own.length if own is not None else 0
         source_mask = _source_mask(batch, source, attention_mask, cache)
         x = self.target_embedding(decoder_input_ids, offset=offset)
         mask, causal = None, length > 1
@@ -200,14 +224,14 @@ class Seq2SeqLM(nn.Module):
         context = Context(
             causal=causal,
             mask=mask,
-            cache=cache.own if cache is not None else None,
+            cache=own,
             source=source,
             source_mask=source_mask,
             source_cache=cache.source if cache is not None else None,
         )
         x = self.decoder(x, context, seen)
-        if cache is not None:
-            cache.advance(length)
+        if own is not None:
+            own.advance(length)
         return x
 
     def taught(self, input_ids: Tensor, attention_mask: Tensor | None, labels: Tensor) -> Tensor:
@@ -294,6 +318,7 @@ class Seq2SeqLM(nn.Module):
         max_len = max_len or config.max_len
         if max_len is None:
             raise ConfigError("this model has no longest text of its own", where="max_len", remedy="Give one.")
+        max_len += 0 if self.virtual is None else self.virtual.n_tokens
         return Seq2SeqCache(
             StaticCache(
                 config.n_decoder_layers,

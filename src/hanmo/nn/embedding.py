@@ -38,15 +38,20 @@ class Embedding(nn.Module):
         Raises:
             ConfigError: for an id outside the vocabulary or a position past the last learned one.
         """
-        if inputs_embeds is not None:
-            x = inputs_embeds
-        else:
-            assert input_ids is not None
-            check_ids(input_ids, self.token.num_embeddings, training=self.training)
-            x = F.embedding(input_ids, self.token.weight)
+        x = self.vectors(input_ids) if inputs_embeds is None else inputs_embeds
         if self.positions is not None:
             x = x + self.positions(position_ids, x.shape[1], offset)
         return dropped(x, self.dropout, self.training)
+
+    def vectors(self, input_ids: Tensor | None) -> Tensor:
+        """Those of the tokens alone, (B, T) → (B, T, D).
+
+        Raises:
+            ConfigError: for an id outside the vocabulary.
+        """
+        assert input_ids is not None
+        check_ids(input_ids, self.token.num_embeddings, training=self.training)
+        return F.embedding(input_ids, self.token.weight)
 
 
 class SegmentEmbedding(nn.Module):
@@ -94,8 +99,11 @@ class SegmentEmbedding(nn.Module):
         token_type_ids: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
         position_ids: Tensor | None = None,
+        offset: int = 0,
     ) -> Tensor:
         """Ids (B, T), or token vectors (B, T, E) in their place, with segments (B, T), all 0 if None, → (B, T, D).
+
+        Where no positions are given, they go on from `offset`.
 
         Raises:
             ConfigError: for an id, a segment or a position that there is no row for, or shapes that do not fit.
@@ -108,9 +116,7 @@ class SegmentEmbedding(nn.Module):
                 )
             x = inputs_embeds
         else:
-            assert input_ids is not None
-            check_ids(input_ids, self.token.num_embeddings, training=self.training)
-            x = F.embedding(input_ids, self.token.weight, padding_idx=self.pad_id)
+            x = self.vectors(input_ids)
         if self.segments is not None:
             if token_type_ids is None:
                 x = x + self.segments.weight[0]
@@ -119,10 +125,20 @@ class SegmentEmbedding(nn.Module):
         elif token_type_ids is not None:
             raise ConfigError("this model knows no segments", where="token_type_ids", remedy="Leave them out.")
         if self.count_from_pad and position_ids is None:
-            position_ids = self._count(input_ids, x.shape[1], x.device)
-        x = self.norm(x + self.positions(position_ids, x.shape[1]))
+            position_ids = self._count(input_ids, x.shape[1], offset, x.device)
+        x = self.norm(x + self.positions(position_ids, x.shape[1], offset))
         x = dropped(x, self.dropout, self.training)
         return x if self.project is None else self.project(x)
+
+    def vectors(self, input_ids: Tensor | None) -> Tensor:
+        """Those of the tokens alone, (B, T) → (B, T, E).
+
+        Raises:
+            ConfigError: for an id outside the vocabulary.
+        """
+        assert input_ids is not None
+        check_ids(input_ids, self.token.num_embeddings, training=self.training)
+        return F.embedding(input_ids, self.token.weight, padding_idx=self.pad_id)
 
     def _segments(self, token_type_ids: Tensor, shape: torch.Size, segments: Lookup) -> Tensor:
         if token_type_ids.shape != shape:
@@ -135,20 +151,21 @@ class SegmentEmbedding(nn.Module):
         )
         return F.embedding(token_type_ids, segments.weight)
 
-    def _count(self, input_ids: Tensor | None, length: int, device: torch.device) -> Tensor:
+    def _count(self, input_ids: Tensor | None, length: int, offset: int, device: torch.device) -> Tensor:
         assert self.pad_id is not None
+        first = self.pad_id + 1 + offset
         if input_ids is None:
-            return torch.arange(self.pad_id + 1, self.pad_id + 1 + length, device=device)[None]
+            return torch.arange(first, first + length, device=device)[None]
         real = input_ids != self.pad_id
-        if length > self.max_len and not torch.compiler.is_compiling():
-            longest = int(real.sum(-1).max())
+        if offset + length > self.max_len and not torch.compiler.is_compiling():
+            longest = offset + int(real.sum(-1).max())
             if longest > self.max_len:
                 raise ConfigError(
                     f"{longest} tokens, but this model has learned positions for {self.max_len}",
                     where="input_ids",
                     remedy="Shorten or split the text; a model with learned positions cannot go past its max_len.",
                 )
-        return real.cumsum(-1) * real + self.pad_id
+        return (real.cumsum(-1) + offset) * real + self.pad_id
 
 
 def check_ids(

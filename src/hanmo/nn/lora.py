@@ -119,7 +119,8 @@ class LoraLinear(nn.Module):
 
 
 class _LowRankProduct(torch.autograd.Function):
-    """`x Wᵀ + b + Σ s (x Aᵀ) Bᵀ`, each in its rows; the sums are made in place, and W has no gradient."""
+    """`x Wᵀ + b + Σ s (x Aᵀ) Bᵀ`, each in its rows; W has no gradient. Either the sums are made in place, or, where there
+    are many rows of input, W' is made for one product at a time: r D O operations instead of r N (D + O)."""
 
     @staticmethod
     def forward(
@@ -128,31 +129,55 @@ class _LowRankProduct(torch.autograd.Function):
         rows = x.reshape(-1, x.shape[-1])
         low = rows if thinned is None else thinned.reshape(rows.shape)
         bias = dense_bias(base)
-        y = F.linear(rows, dense_weight(base, x.dtype), None if bias is None else bias.to(x.dtype))
-        h = low @ torch.cat(own[::2]).T  # (N, Σ r)
-        end = 0
-        for (span, scale), b in zip(places, own[1::2], strict=True):
-            start, end = end, end + b.shape[1]
-            y[:, span].addmm_(h[:, start:end], b.T, alpha=scale)
-        ctx.save_for_backward(low, h, *own)
-        ctx.base, ctx.places, ctx.shape, ctx.apart = base, places, x.shape, thinned is not None
+        bias = None if bias is None else bias.to(x.dtype)
+        weight = dense_weight(base, x.dtype)
+        merged = thinned is None and _worth_merging(rows, weight)
+        if merged:
+            y = F.linear(rows, _merged(weight, places, own), bias)
+        else:
+            y = F.linear(rows, weight, bias)
+            h, end = torch.cat(own[::2]) @ low.T, 0  # (Σ r, N)
+            for (span, scale), b in zip(places, own[1::2], strict=True):
+                start, end = end, end + b.shape[1]
+                y[:, span].addmm_(h[start:end].T, b.T, alpha=scale)
+        ctx.save_for_backward(low, *own)
+        ctx.base, ctx.places, ctx.shape, ctx.apart, ctx.merged = base, places, x.shape, thinned is not None, merged
         return y.view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        low, h, *own = ctx.saved_tensors
+        low, *own = ctx.saved_tensors
         g = gradients[0].reshape(-1, gradients[0].shape[-1])
+        a = torch.cat(own[::2])
+        # narrow products with their few rows first: the same numbers in a quarter of the time of the other order
+        h = a @ low.T  # (Σ r, N)
         g_h, end, found = torch.empty_like(h), 0, []
         for (span, scale), b in zip(ctx.places, own[1::2], strict=True):
             start, end = end, end + b.shape[1]
-            torch.mm(g[:, span], b * scale, out=g_h[:, start:end])
-            found.append((start, end, (g[:, span].T @ h[:, start:end]).mul_(scale)))
-        g_a = g_h.T @ low
+            torch.mm((b * scale).T, g[:, span].T, out=g_h[start:end])
+            found.append((start, end, (h[start:end] @ g[:, span]).mul_(scale).T))
+        g_a = g_h @ low
         own_gradients = [matrix for start, end, g_b in found for matrix in (g_a[start:end], g_b)]
-        g_x = g @ dense_weight(ctx.base, g.dtype) if ctx.needs_input_grad[0] else None
-        g_low = None
+        g_x = g_low = None
+        if ctx.needs_input_grad[0]:
+            weight = dense_weight(ctx.base, g.dtype)
+            g_x = g @ (_merged(weight, ctx.places, own) if ctx.merged else weight)
         if ctx.apart:
-            g_low = (g_h @ torch.cat(own[::2])).view(ctx.shape) if ctx.needs_input_grad[1] else None
-        elif g_x is not None:
-            g_x.addmm_(g_h, torch.cat(own[::2]))
+            g_low = (g_h.T @ a).view(ctx.shape) if ctx.needs_input_grad[1] else None
+        elif g_x is not None and not ctx.merged:
+            g_x.addmm_(g_h.T, a)
         return None if g_x is None else g_x.view(ctx.shape), g_low, None, None, *own_gradients
+
+
+def _worth_merging(rows: Tensor, weight: Tensor) -> bool:
+    """Whether W' costs less than the sums, forward and back. In half precision a small change would be lost in it."""
+    d_out, d_in = weight.shape
+    return rows.dtype == torch.float32 and len(rows) * (d_in + d_out) > 2 * d_in * d_out
+
+
+def _merged(weight: Tensor, places: Sequence[tuple[slice, float]], own: Sequence[Tensor]) -> Tensor:
+    """W' (O, D), a new tensor."""
+    new = weight.clone()
+    for (span, scale), a, b in zip(places, own[::2], own[1::2], strict=True):
+        new[span].addmm_(b, a, alpha=scale)
+    return new

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from hanmo.core.errors import ConfigError
 
-__all__ = ["causal_mask", "combine", "packed_mask", "packed_texts", "padding_mask", "positions_from_padding"]
+__all__ = [
+    "causal_mask", "combine", "packed_mask", "packed_texts", "padding_mask", "positions_from_padding", "shifted_positions",
+]  # fmt: skip
 
 
 def causal_mask(n_queries: int, n_keys: int, device: torch.device | None = None) -> Tensor:
@@ -65,16 +68,38 @@ def packed_texts(position_ids: Tensor) -> Tensor | None:
     return starts.cumsum(-1)
 
 
-def packed_mask(texts: Tensor | None) -> Tensor | None:
+def packed_mask(texts: Tensor | None, n_before: int = 0, n_new: int = 0) -> Tensor | None:
     """Keep texts that are packed into one row apart.
 
     Args:
         texts: number of the text that each token belongs to, (B, T); None where each row is one text.
+        n_before: positions before all texts, which every text may see.
+        n_new: how many of these are among the queries.
 
     Returns:
-        (B, 1, T, T) bool, True within one text; None where there is nothing to keep apart.
+        (B, 1, n_new + T, n_before + T) bool, True within one text; None where there is nothing to keep apart.
     """
-    return None if texts is None else (texts[:, None, :, None] == texts[:, None, None, :]).contiguous()
+    if texts is None:
+        return None
+    apart = (texts[:, None, :, None] == texts[:, None, None, :]).contiguous()
+    return F.pad(apart, (n_before, 0, n_new, 0), value=True) if n_before else apart
+
+
+def shifted_positions(position_ids: Tensor | None, n_before: int, n_new: int) -> Tensor | None:
+    """Positions of texts (B, T) that others stand before.
+
+    Args:
+        position_ids: counted from the first token of a text; None stays None.
+        n_before: positions before all texts.
+        n_new: how many of these are to be numbered with them.
+
+    Returns:
+        (B, n_new + T).
+    """
+    if position_ids is None or not n_before:
+        return position_ids
+    own = torch.arange(n_new, device=position_ids.device).expand(len(position_ids), -1)
+    return torch.cat((own, position_ids + n_before), 1)
 
 
 def combine(*masks: Tensor | None) -> Tensor | None:

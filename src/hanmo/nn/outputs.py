@@ -103,6 +103,8 @@ class EncoderOutput(Output):
     """Input of each layer and the final output, n_layers + 1 times (B, T, D); with `output_hidden_states`."""
     mems: tuple[Tensor, ...] | None = None
     """What each layer may look back at in the next segment, n_layers times (B, M, D); where there is recurrence."""
+    virtual_hidden_state: Tensor | None = None
+    """`last_hidden_state` of the virtual tokens before the text, (B, n, D); where an adapter has put them there."""
 
 
 @dataclass

@@ -87,11 +87,16 @@ class SinusoidalEmbedding(nn.Module):
         Raises:
             ConfigError: for an id outside the vocabulary, or a position past `max_len`.
         """
-        if inputs_embeds is not None:
-            x = inputs_embeds
-        else:
-            assert input_ids is not None
-            check_ids(input_ids, self.token.num_embeddings, training=self.training)
-            x = F.embedding(input_ids, self.token.weight, padding_idx=self.pad_id) * self.scale
+        x = self.vectors(input_ids) if inputs_embeds is None else inputs_embeds
         x = x + self.positions(offset, x.shape[1], x.device).to(x.dtype)
         return dropped(x, self.dropout, self.training)
+
+    def vectors(self, input_ids: Tensor | None) -> Tensor:
+        """Scaled ones of the tokens alone, (B, T) → (B, T, D).
+
+        Raises:
+            ConfigError: for an id outside the vocabulary.
+        """
+        assert input_ids is not None
+        check_ids(input_ids, self.token.num_embeddings, training=self.training)
+        return F.embedding(input_ids, self.token.weight, padding_idx=self.pad_id) * self.scale

@@ -11,13 +11,14 @@ import torch
 
 from hanmo.core.errors import ConfigError, ModelError
 from hanmo.models.adapter_files import ADAPTER_CONFIG, base_hash, read_adapter, read_adapter_config, write_adapter
-from hanmo.models.adapter_settings import AdapterSettings
+from hanmo.models.adapter_settings import AdapterSettings, PromptSettings
 from hanmo.models.adapter_sites import model_rules
 from hanmo.models.adapters import AdapterSet, adapters_of
 from hanmo.models.directory import read_config, read_model, write_config
 from hanmo.models.families import family_of
 from hanmo.models.hub import find_model
 from hanmo.models.weight_files import list_tensors
+from hanmo.tokenizers.tokenizer import Tokenizer
 
 __all__ = ["adapt", "attach_adapter", "find_base", "is_adapter", "read_adapted", "restore_adapter", "save_adapter"]
 
@@ -43,7 +44,8 @@ def adapt(model: Any, settings: AdapterSettings, checkpoint: str) -> AdapterSet:
         checkpoint: folder or repository.
 
     Raises:
-        ConfigError: if a pattern names nothing, or something else than the head is fresh.
+        ConfigError: if a pattern names nothing, or something else than the head is fresh, or what was asked for cannot go
+            to this model.
     """
     folder = find_model(checkpoint)
     family = family_of(model.config)
@@ -64,7 +66,11 @@ def adapt(model: Any, settings: AdapterSettings, checkpoint: str) -> AdapterSet:
     name = str(folder.resolve()) if os.path.exists(checkpoint) else checkpoint
     adapters = AdapterSet(model, base_name=name, base_hash=base_hash(folder))
     adapters.hold(settings.base_dtype, besides=settings.save)
-    adapters.add("default", settings)
+    text = settings.text if isinstance(settings, PromptSettings) else None
+    start_ids = None if text is None else Tokenizer.load(folder).encode(text)
+    if start_ids == []:
+        raise ConfigError("the tokenizer makes no token of this text", where="adapter.text", remedy="Give another.")
+    adapters.add("default", settings, start_ids=start_ids)
     return adapters
 
 
@@ -153,7 +159,8 @@ def save_adapter(folder: str | Path, model: Any) -> None:
         raise ConfigError("no adapter is active that could be saved", where=folder, remedy="Switch to one.")
     task = next((task for end, task in _TASKS.items() if model.architecture.endswith(end)), None)
     write_adapter(folder, adapters, adapters.active, task_type=task)
-    write_config(folder, model)
+    with adapters.disabled():  # with virtual tokens it names fewer positions
+        write_config(folder, model)
 
 
 def restore_adapter(model: Any, folder: Path) -> None:

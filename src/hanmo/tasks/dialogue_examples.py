@@ -13,7 +13,7 @@ from hanmo.tasks.splits import SplitData, Splits, folded, settle
 from hanmo.tasks.tables import usable
 from hanmo.text.spacing import tidy_spacing
 
-__all__ = ["Dialogue", "DialogueData", "Message", "read_dialogues", "wrong_order"]
+__all__ = ["Dialogue", "DialogueData", "Message", "read_conversations", "read_dialogues", "wrong_order"]
 
 
 class DialogueData(SplitData):
@@ -70,9 +70,9 @@ def read_dialogues(data: DialogueData, *, seed: int) -> Splits[Dialogue]:
         FormatError: for a file that has no form that is read.
     """
     notes: Counter[str] = Counter()
-    train = _read(data, data.train, notes)
-    dev = _read(data, data.dev, notes) if data.dev is not None else []
-    test = _read(data, data.test, notes) if data.test is not None else []
+    train = read_conversations(data, data.train, notes)
+    dev = read_conversations(data, data.dev, notes) if data.dev is not None else []
+    test = read_conversations(data, data.test, notes) if data.test is not None else []
     fold = cache(folded)
 
     def key(one: Dialogue) -> tuple[str, ...]:
@@ -97,7 +97,18 @@ def wrong_order(messages: Sequence[Message]) -> str | None:
     return "there is no answer to the last message" if len(turns) % 2 else None
 
 
-def _read(data: DialogueData, path: str, notes: Counter[str]) -> list[Dialogue]:
+def read_conversations(data: DialogueData, path: str, notes: Counter[str]) -> list[Dialogue]:
+    """Those of one file or folder, checked.
+
+    Args:
+        data: how to read them.
+        path: file or folder.
+        notes: what was changed or left out is counted here.
+
+    Raises:
+        DataError: as `read_dialogues`.
+        FormatError: for a file that has no form that is read.
+    """
     problems: list[str] = []
     found: list[Dialogue] = []
     for raw in read_dialogue_file(path, data.form, problems):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from hanmo.tasks.dialogue_examples import Message, wrong_order
+from hanmo.core.errors import DataError
+from hanmo.tasks.dialogue_examples import DialogueData, Message, read_conversations, wrong_order
 from hanmo.tasks.dialogue_files import read_objects
 from hanmo.tasks.splits import SplitData, Splits, folded, settle
 from hanmo.tasks.tables import usable
@@ -28,6 +30,11 @@ class PreferenceData(SplitData):
     """What a prompt that is a text is: the beginning of a text that the answer goes on with, or a message of the user."""
     useless: Literal["error", "drop"] = "error"
     """What to do with pairs that say nothing: an empty answer, or two that are the same."""
+    conversations: bool = False
+    """The files are conversations instead, in the forms that `task = "dialogue"` reads. Of each comes one pair: its last
+    answer, and one that was given in another, drawn at random with a fixed seed."""
+    spacing: Literal["keep", "tidy"] = "keep"
+    """Of conversations, as `spacing` of a dialogue recipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +61,14 @@ def read_preferences(data: PreferenceData, *, seed: int) -> Splits[PreferencePai
 
     Raises:
         DataError: for what is no such pair, roles in the wrong order, empty or equal answers, or prompts of training that are
-            in `dev` or `test`; each with file and line, the first ten.
+            in `dev` or `test`; each with file and line, the first ten; for conversations with one and the same answer.
         FormatError: for a file that is no JSON.
     """
     notes: Counter[str] = Counter()
-    train = _read(data, data.train, notes)
-    dev = _read(data, data.dev, notes) if data.dev is not None else []
-    test = _read(data, data.test, notes) if data.test is not None else []
+    read = _made if data.conversations else _read
+    train = read(data, data.train, notes)
+    dev = read(data, data.dev, notes) if data.dev is not None else []
+    test = read(data, data.test, notes) if data.test is not None else []
     fold = cache(folded)
     train, dev, test = settle(data, train, dev, test, key=lambda one: fold(one.asked), seed=seed, notes=notes)
     return Splits.of(train, dev, test, labels=("chosen",), notes=notes)
@@ -87,6 +95,23 @@ def _read(data: PreferenceData, path: str, notes: Counter[str]) -> list[Preferen
         found, problems, where=path,
         remedy='[data] useless = "drop" leaves out pairs with empty or equal answers; mend the others in the file.',
     )  # fmt: skip
+
+
+def _made(data: PreferenceData, path: str, notes: Counter[str]) -> list[PreferencePair]:
+    """Of each conversation its own last answer beside one that answers something else."""
+    plain = DialogueData(train=path, order="repair", empty="drop", spacing=data.spacing)
+    found = read_conversations(plain, path, notes)
+    answers = list(dict.fromkeys(one.messages[-1].content for one in found))
+    if len(answers) < 2:
+        raise DataError("all answers are the same: there is none to reject", where=path)
+    draw, pairs = random.Random(0), []
+    for one in found:
+        *asked, last = one.messages
+        other = draw.choice(answers)
+        while other == last.content:
+            other = draw.choice(answers)
+        pairs.append(PreferencePair(tuple(asked), last.content, other, one.where))
+    return pairs
 
 
 def _pair(value: dict[str, Any], strings: str, where: str) -> PreferencePair:
