@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ from hanmo.models.adapter_settings import AdapterSettings, PrefixSettings, Promp
 from hanmo.models.adapter_sites import model_rules
 from hanmo.models.adapters import Adapter, AdapterSet
 from hanmo.models.weight_files import (
+    StoredTensor,
     check_tensors,
-    describe_tensor,
     list_tensors,
     read_header_entries,
     read_tensors,
@@ -112,7 +113,8 @@ def read_adapter(adapters: AdapterSet, folder: str | Path, name: str = "default"
             where=folder,
             remedy=f"Load it with its own base, {values.get('base_model_name_or_path')!r}.",
         )
-    adapter = _fill(adapters, kind, settings, kind.take(read_tensors(stored), values), folder / _WEIGHTS)
+    tensors = kind.take(read_tensors(stored), values)
+    adapter = _fill(adapters, kind, settings, stored, tensors, folder / _WEIGHTS)
     adapter = adapters.put(name, adapter)
     for parameter in adapter.trained():
         parameter.requires_grad_(False)
@@ -195,7 +197,12 @@ def adapter_tensors(adapter: Adapter, kind: AdapterKind) -> dict[str, Tensor]:
 
 
 def _fill(
-    adapters: AdapterSet, kind: AdapterKind, settings: AdapterSettings, tensors: dict[str, Tensor], file: Path
+    adapters: AdapterSet,
+    kind: AdapterKind,
+    settings: AdapterSettings,
+    stored: list[StoredTensor],
+    tensors: dict[str, Tensor],
+    file: Path,
 ) -> Adapter:
     """An adapter with places where the file has tensors, and their values."""
     places, rest = _sorted_out(kind, tensors)
@@ -218,22 +225,21 @@ def _fill(
     except ConfigError as error:
         raise ModelError(error.what, where=file, remedy=error.remedy) from error
     expected = {name.removeprefix(kind.prefix): tensor for name, tensor in adapter_tensors(adapter, kind).items()}
-    given: dict[str, Tensor] = {}
+    given: dict[str, StoredTensor] = {}
     problems: list[str] = []
-    for full, tensor in tensors.items():
-        name = full.removeprefix(kind.prefix)
+    for one in stored:
+        name = one.name.removeprefix(kind.prefix)
         if name in given:
             problems.append(f"{name} is there twice")
-        given[name] = tensor
+        given[name] = replace(one, shape=tuple(tensors[one.name].shape))
     check_tensors(
-        {name: describe_tensor(name, tensor, file) for name, tensor in given.items()},
-        {name: tuple(tensor.shape) for name, tensor in expected.items()}, what="this adapter does not fit the model",
+        given, {name: tuple(tensor.shape) for name, tensor in expected.items()}, what="this adapter does not fit the model",
         where=file, remedy="Check that both files are whole, and that it was trained on this model.",
         known=problems,
     )  # fmt: skip
     with torch.no_grad():
-        for name, tensor in given.items():
-            expected[name].copy_(tensor.view(expected[name].shape))
+        for name, one in given.items():
+            expected[name].copy_(tensors[one.name].view(expected[name].shape))
     return adapter
 
 

@@ -19,8 +19,7 @@ from hanmo.core.errors import FormatError, ModelError
 from hanmo.core.files import read_json, write_atomic
 
 __all__ = [
-    "StoredTensor", "check_tensors", "describe_tensor", "list_tensors", "read_header_entries", "read_tensors",
-    "weight_files", "write_tensors",
+    "StoredTensor", "check_tensors", "list_tensors", "read_header_entries", "read_tensors", "weight_files", "write_tensors",
 ]  # fmt: skip
 
 _DTYPES = {
@@ -59,12 +58,6 @@ def read_tensors(tensors: Iterable[StoredTensor]) -> dict[str, Tensor]:
         with _open(path) as file:
             read |= {tensor.name: file.get_tensor(tensor.name) for tensor in there}
     return read
-
-
-def describe_tensor(name: str, tensor: Tensor, file: Path) -> StoredTensor:
-    """What the header of a file would say of a tensor."""
-    dtype = _DTYPES.get(tensor.dtype, str(tensor.dtype).removeprefix("torch."))
-    return StoredTensor(file=file, name=name, shape=tuple(tensor.shape), dtype=dtype)
 
 
 def read_header_entries(file: Path) -> dict[str, str]:
