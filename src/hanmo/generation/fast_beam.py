@@ -25,8 +25,9 @@ FAST_FROM = 8
 """Fewest sources that are worth loading the compiled kernels (a second or so)."""
 _ROWS_AT_ONCE = 160
 """Rows that a thread takes through all layers together: enough to read each weight seldom, few enough to stay in its cache."""
-_FIRST_POSITIONS = 16
-"""Positions of all beams that there is room for at first; twice as many each time that there is none left."""
+_FIRST_POSITIONS = 48
+"""Positions of all beams that there is room for at first: addresses, memory only once they are written. Twice as many each time that
+there is none left."""
 
 
 class FastSteps:
