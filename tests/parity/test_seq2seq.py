@@ -135,8 +135,14 @@ def make_batch(seed: int, config: Any) -> dict[str, Tensor]:
 
 def assert_close(ours: Tensor, theirs: Tensor, mask: Tensor) -> None:
     difference = (ours - theirs)[mask.bool()].abs()
-    assert difference.max() <= 1e-5
-    assert difference.mean() <= 1e-6
+    size = largest(theirs)
+    assert difference.max() <= 1e-5 * size
+    assert difference.mean() <= 1e-6 * size
+
+
+def largest(values: Tensor) -> float:
+    """What rounding grows with: T5 divides no scores, and some of its random models give large numbers."""
+    return max(1.0, float(values.detach().abs().max()))
 
 
 @pytest.mark.parametrize(("name", "seed"), WHOLE)
@@ -158,7 +164,7 @@ def test_outputs_and_gradients(name: str, seed: int, tmp_path: Path) -> None:
     labels = batch["decoder_input_ids"].masked_fill(target_mask == 0, -100)
     inputs = {key: batch[key] for key in ("input_ids", "attention_mask")}
     mine, other = ours(**inputs, labels=labels), rival(**inputs, labels=labels)
-    assert (mine.logits - other.logits).abs().max() <= 1e-5
+    assert (mine.logits - other.logits).abs().max() <= 1e-5 * largest(other.logits)
     torch.testing.assert_close(mine.loss, other.loss, rtol=1e-5, atol=1e-6)
     mine.loss.backward()
     other.loss.backward()

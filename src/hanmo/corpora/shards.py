@@ -7,7 +7,9 @@ A folder with `tokens.bin` (little-endian uint16 or uint32, each document follow
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,7 @@ def write_shards(
 
     Args:
         texts: documents, read once.
-        encode_batch: texts to ids, adding no special ids of its own.
+        encode_batch: texts to ids, adding no special ids of its own; called in two threads at once.
         eot_id: id put behind every document.
         out: folder to write; one that holds other files is refused rather than replaced.
         dtype: "uint16" (ids below 65,536) or "uint32".
@@ -86,11 +88,14 @@ def write_shards(
     digest = hashlib.sha256()
     with new_folder(out) as folder:
         with open(folder / _TOKENS, "wb") as file:
-            for batch in _batches(texts):
-                encoded = encode_batch(batch)
+            for batch, encoded in _encoded(texts, encode_batch):
                 if len(encoded) != len(batch):
                     raise DataError(f"encode_batch gave {len(encoded)} rows for {len(batch)} texts", where=out)
-                ids = np.array([number for row in encoded for number in (*row, eot_id)], dtype=np.int64)
+                ends = np.fromiter((len(row) + 1 for row in encoded), np.int64, len(encoded)).cumsum()
+                ids = np.empty(ends[-1], np.int64)
+                for row, end in zip(encoded, ends.tolist(), strict=True):
+                    ids[end - len(row) - 1 : end - 1] = row
+                ids[ends - 1] = eot_id
                 if ids.min() < 0 or ids.max() > top:
                     raise DataError(
                         f"token id {ids.max()} does not fit in {name}", where=out, remedy="Use dtype='uint32'."
@@ -117,6 +122,22 @@ def write_shards(
         )
         write_json(folder / _REPORT, report.model_dump(mode="json"))
     return report
+
+
+def _encoded(
+    texts: Iterable[str], encode_batch: Callable[[Sequence[str]], Sequence[Sequence[int]]]
+) -> Iterator[tuple[list[str], Sequence[Sequence[int]]]]:
+    """Batches with their ids. While one is written two are encoded, for the threads of a tokenizer wait for the last text of a
+    batch, and need no interpreter for most of it."""
+    with ThreadPoolExecutor(2) as pool:
+        ahead: deque[tuple[list[str], Future[Sequence[Sequence[int]]]]] = deque()
+        for batch in _batches(texts):
+            ahead.append((batch, pool.submit(encode_batch, batch)))
+            if len(ahead) > 2:
+                done, ids = ahead.popleft()
+                yield done, ids.result()
+        for done, ids in ahead:
+            yield done, ids.result()
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
