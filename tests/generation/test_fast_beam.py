@@ -12,6 +12,7 @@ from hanmo.generation.beam_packing import beam_refusal, packed_decoder
 from hanmo.generation.fast_beam import FastSteps
 from hanmo.generation.seq2seq import searches_fast
 from hanmo.models.families import FAMILIES
+from hanmo.nn.virtual_tokens import Prefix, SoftPrompt
 
 SHAPE = {"vocab_size": 61, "d_model": 48, "n_heads": 3, "n_layers": 1, "n_decoder_layers": 2, "d_ff": 37, "eos_id": 7, "max_len": 60}  # fmt: skip
 VARIANTS = {
@@ -226,3 +227,20 @@ def test_threads_end_with_the_search():
     for _ in range(3):
         generate_seq2seq(model, ids, mask, BeamSettings(max_new_tokens=3))
     assert threading.active_count() <= before + 2 * torch.get_num_threads()
+
+
+def test_virtual_tokens_count(calls):
+    model, (ids, mask), settings = build(), sources(), BeamSettings(num_beams=3, max_new_tokens=12)
+    without = generate_seq2seq(model, ids, mask, settings)
+    assert calls.pop()
+    model.virtual = Prefix(4, n_layers=2, n_heads=3, d_head=16, of_decoder=True)
+    nn.init.normal_(model.virtual.vectors, std=2.0)
+    assert beam_refusal(model) == "it has virtual tokens"
+    found = generate_seq2seq(model, ids, mask, settings)
+    assert not calls
+    assert [row[0].tokens for row in found] != [row[0].tokens for row in without]
+    expected = generate_seq2seq(model, ids, mask, settings, fast=False)
+    assert [row[0].tokens for row in found] == [row[0].tokens for row in expected]
+    model.virtual = None
+    model.encoder.virtual = SoftPrompt(torch.randn(2, 48))
+    assert beam_refusal(model) == "it has virtual tokens"

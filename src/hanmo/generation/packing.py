@@ -56,8 +56,6 @@ def _reason(model: Any) -> str | None:
     if type(model) is not CausalLM or type(model.stack) is not Stack or type(model.embedding) is not Embedding:
         return "it is not an embedding and a stack under a causal head"
     stack, positions = model.stack, model.embedding.positions
-    if model.virtual is not None:
-        return "it has virtual tokens"
     if type(positions) not in (NoneType, LearnedPositions) or type(model.rotary) not in (NoneType, Rotary):
         return "its positions are of another kind"
     if model.rotary is not None and not model.rotary.fixed_up_to(model.config.max_len):
@@ -76,6 +74,8 @@ def weights_reason(model: Any) -> str | None:
     for module in model.modules():
         if module._forward_hooks or module._forward_pre_hooks:
             return "a part has hooks"
+        if getattr(module, "virtual", None) is not None:
+            return "it has virtual tokens"
     parameters = list(model.parameters())
     if any(p.dtype != torch.float32 or p.device.type != "cpu" or p.layout != torch.strided for p in parameters):
         return "its weights are not all float32 on the CPU"
