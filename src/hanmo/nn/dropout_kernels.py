@@ -12,6 +12,7 @@ from torch import Tensor
 from hanmo.core.addresses import pointer_to
 from hanmo.core.atomics import atomic_add
 from hanmo.core.compiled import compiled, compiled_worker
+from hanmo.core.halves import rounded, widened
 from hanmo.core.team import run_team
 
 __all__ = ["drop"]
@@ -47,22 +48,19 @@ def _drop_some(address: Any) -> None:
 
 @compiled_worker()
 def _drop_some_halves(address: Any) -> None:
-    # a bfloat16 is the upper half of a float32; results are rounded to the nearest, ties to even
     p = carray(address, (8,), np.int64)
     n = p[7]
     x, out = carray(pointer_to(p[1]), n, np.uint16), carray(pointer_to(p[2]), n, np.uint16)
     one, other, limit = np.uint32(p[3]), np.uint32(p[4]), np.uint32(p[5])
-    factor, half, zero = np.uint32(p[6]).view(np.float32), np.uint32(16), np.uint16(0)
+    factor, zero = np.uint32(p[6]).view(np.float32), np.uint16(0)
     while True:
         first = atomic_add(p, 0, _SHARE)
         if first >= n:
             break
         for i in range(first, min(first + _SHARE, n)):
-            wide = np.float32(np.uint32(np.uint32(x[i]) << half).view(np.float32) * factor)
-            product = np.uint32(wide.view(np.uint32))
-            odd = np.uint32(product >> half) & np.uint32(1)
-            rounded = np.uint32(np.uint32(product + np.uint32(0x7FFF)) + odd) >> half
-            out[i] = np.uint16(rounded) if _hash(np.uint32(i), one, other) >= limit else zero
+            # computed for all and then chosen: in a branch the calls would keep the loop from vector instructions
+            kept = rounded(widened(x[i]) * factor)
+            out[i] = kept if _hash(np.uint32(i), one, other) >= limit else zero
 
 
 _WORKERS = {torch.float32: _drop_some, torch.bfloat16: _drop_some_halves}

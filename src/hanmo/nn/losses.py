@@ -105,7 +105,9 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         wide = _wide(hidden)
         # elsewhere a look at the values would break a graph or stall an accelerator
         plain = hidden.device.type == "cpu" and not torch.compiler.is_compiling()
-        fast = plain and compute in _FAST_TYPES
+        score_rows = None
+        if plain and compute in _FAST_TYPES:
+            from hanmo.nn.losses_kernels import score_rows
         total = torch.zeros((), dtype=wide, device=hidden.device)
         grad_hidden = torch.empty_like(hidden) if needs_grad else None
         grad_weight = torch.zeros(weight.shape, dtype=wide, device=weight.device) if needs_grad else None
@@ -115,9 +117,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             for start in range(0, hidden.shape[0], step):
                 h, y = hidden[start : start + step], labels[start : start + step]
                 scores = F.linear(h, weight, bias)  # (n, V)
-                if fast:
-                    from hanmo.nn.losses_kernels import score_rows
-
+                if score_rows is not None:
                     y = y.masked_fill(y == ignore_index, -1)
                     total += score_rows(scores, y, smoothing=smoothing, with_gradient=needs_grad).sum()
                     p = scores

@@ -14,6 +14,7 @@ from hanmo.core.addresses import pointer_to
 from hanmo.core.atomics import atomic_add
 from hanmo.core.compiled import compiled, compiled_worker
 from hanmo.core.exponential import FASTMATH, exp
+from hanmo.core.halves import rounded, widened
 from hanmo.core.team import run_team
 
 __all__ = ["score_rows"]
@@ -67,14 +68,12 @@ def _score_some(address: Any) -> None:
 
 @compiled_worker(fastmath=FASTMATH)
 def _score_some_halves(address: Any) -> None:
-    # a bfloat16 is the upper half of a float32; results are rounded to the nearest, ties to even
     p = carray(address, (10,), np.int64)
     n_rows, width, with_gradient = p[6], p[7], p[9] != 0
     labels, losses = carray(pointer_to(p[2]), n_rows, np.int64), carray(pointer_to(p[3]), n_rows, np.float32)
     scores = carray(pointer_to(p[1]), (n_rows, width), np.uint16)
     row = carray(pointer_to(p[4]), (p[5], width), np.float32)[atomic_add(p, 5, -1) - 1]
-    bits = row.view(np.uint32)
-    smoothing, half = np.uint32(p[8]).view(np.float32), np.uint32(16)
+    smoothing = np.uint32(p[8]).view(np.float32)
     while True:
         i = atomic_add(p, 0, 1)
         if i >= n_rows:
@@ -84,14 +83,11 @@ def _score_some_halves(address: Any) -> None:
             scores[i, :] = 0
             continue
         for j in range(width):
-            bits[j] = np.uint32(scores[i, j]) << half
+            row[j] = widened(scores[i, j])
         losses[i] = _score_row(row, labels[i], smoothing, with_gradient)
         if with_gradient:
             for j in range(width):
-                rounded = np.uint32(
-                    np.uint32(bits[j] + np.uint32(0x7FFF)) + (np.uint32(bits[j] >> half) & np.uint32(1))
-                )
-                scores[i, j] = np.uint16(rounded >> half)
+                scores[i, j] = rounded(row[j])
 
 
 _WORKERS = {torch.float32: _score_some, torch.bfloat16: _score_some_halves}
