@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import hanmo
 from hanmo.core.errors import ConfigError
@@ -15,6 +16,8 @@ from hanmo.stories.classification_recipe import ClassificationRecipe
 from hanmo.stories.task_recipe import TaskTraining
 from hanmo.stories.train import train
 from hanmo.tasks.text_classifier import TextClassifier
+from hanmo.training.averaging import average_checkpoints
+from hanmo.training.checkpoint import model_tensors
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +68,21 @@ def test_layers_treated_apart(data: Path, tmp_path: Path) -> None:
     assert result.evaluation["test"]["scores"]["accuracy"] > 0.65
     with pytest.raises(ConfigError, match="no layers one after another"):
         train(recipe(data, "single", training=training), out=tmp_path / "bag")
+
+
+@pytest.mark.parametrize(("lr", "taken"), [(0.2, True), (2e-3, False)])  # leaps about; is still on its way down
+def test_the_mean_of_the_last_weights(lr: float, taken: bool, data: Path, tmp_path: Path) -> None:
+    schedule = {"warmup_steps": 0, "final_fraction": 1.0}
+    training = {"n_steps": 40, "lr": lr, "schedule": schedule, "eval_every": 4, "patience": None, "monitor": "loss"}
+    settings = recipe(data, "single", training=training, averaging={"last": 3})
+    run = train(settings, out=tmp_path / "run").run
+    told = json.loads((run / "run.json").read_text())["training"]
+    assert taken == (told["of_mean"]["loss"] <= told["of_best"]["loss"])
+    mean, steps = average_checkpoints(run / "checkpoints", last=3)
+    assert steps == [32, 36, 40]
+    assert told["averaged_steps"] == (steps if taken else [])
+    saved = model_tensors(hanmo.load(run / "model").model)
+    assert all(torch.equal(saved[name], mean[name]) for name in mean) == taken
 
 
 def test_temperature(data: Path, tmp_path: Path) -> None:

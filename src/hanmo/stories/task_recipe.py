@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from hanmo.core.settings import Settings, differs
 from hanmo.models.adapter_settings import AnyAdapter
 from hanmo.stories.study_recipe import StudySection
-from hanmo.training.settings import ScheduleSettings, TrainingSettings
+from hanmo.training.settings import AveragingSettings, ScheduleSettings, TrainingSettings
 
 if TYPE_CHECKING:
     from hanmo.stories.task_story import TaskWork
@@ -135,6 +135,8 @@ class TaskRecipe(Settings):
     """Share of the training examples to learn from; all of them if None. The classes are those of all."""
     study: StudySection | None = None
     """Several runs of this recipe, with changes; one if None."""
+    averaging: AveragingSettings | None = None
+    """The single best weights if None."""
     adapter: AnyAdapter | None = None
     """Train a few numbers beside the checkpoint, which stays as it is; train all of it if None."""
 

@@ -119,12 +119,15 @@ class TaskWork(ABC, Generic[RecipeT, ModelT]):
 
     def training(self, n_batches: int) -> TrainingSettings:
         """How the loop trains, with so many micro-batches in an epoch."""
-        return self.recipe.training.fitted(n_batches)
-
-    def polish(self, model: ModelT, splits: Splits[Any], checkpoints: Path) -> dict[str, Any]:
-        """Change the weights once training is over, by what `checkpoints` holds; what is told of it in run.json. Most tasks
-        do not."""
-        return {}
+        settings, averaging = self.recipe.training.fitted(n_batches), self.recipe.averaging
+        if averaging is None:
+            return settings
+        return settings.model_copy(
+            update={
+                "checkpoint_steps": settings.checkpoint_steps or settings.eval_every, "checkpoint_seconds": None,
+                "keep_checkpoints": max(averaging.last, settings.keep_checkpoints),
+            }
+        )  # fmt: skip
 
     def choose(self, model: ModelT, splits: Splits[Any]) -> None:
         """Choose on dev, once the model is trained, what is saved with it, such as a threshold; most tasks do not."""
@@ -176,12 +179,16 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         self.run.record(model=known | ({"trained_parameters": trained} if few else {}))
         say(f"{parameters:,} parameters{few}; {', '.join(f'{n:,} {name}' for name, n in sizes.items())} {work.noun}")
         with self.timed("train"):
-            fitted = self._train(work, model, splits)
+            learning = work.learn(model, splits)
+            fitted = self._train(work, model, splits, learning)
         self.stages[-1]["seconds"] = round(fitted.seconds, 3)  # of all sessions
         evaluation: dict[str, Any] = {}
         if fitted.status == "stopped":
             self.close("interrupted", None)
         else:
+            model.model.eval()
+            if averaged := self._average(model, learning):
+                self.run.record(training=self.run.read()["training"] | averaged)
             evaluation = self._finish(work, model, splits)
         return TaskResult(
             run=self.run.path, status=fitted.status, stopped_by=fitted.stopped_by, seconds=self.seconds(),
@@ -226,13 +233,14 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
     def _read(self, work: TaskWork[Any, Any]) -> Splits[Any]:
         return work.examples()
 
-    def _train(self, work: TaskWork[Any, Any], model: LoadedModel, splits: Splits[Any]) -> FitResult:
+    def _train(
+        self, work: TaskWork[Any, Any], model: LoadedModel, splits: Splits[Any], learning: Learning
+    ) -> FitResult:
         from hanmo.core.devices import choose_compute, pick_device
         from hanmo.models.adapters import adapters_of
         from hanmo.training.loop import fit
 
         recipe = self.recipe
-        learning = work.learn(model, splits)
         if learning.notes:
             known = self.run.read()["data"]
             self.run.record(data=known | {"notes": {**known["notes"], **learning.notes}})
@@ -262,13 +270,32 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         )  # fmt: skip
         return fitted
 
+    def _average(self, model: LoadedModel, learning: Learning) -> dict[str, Any]:
+        """The mean of the last weights in place of the best ones, if dev likes it better; what is told of it in run.json."""
+        from hanmo.training.averaging import average_checkpoints
+        from hanmo.training.checkpoint import load_model_tensors, model_tensors
+
+        averaging = self.recipe.averaging
+        if averaging is None:
+            return {}
+        single, before = {name: tensor.clone() for name, tensor in model_tensors(model.model).items()}, learning.watch()
+        mean, steps = average_checkpoints(self.run.checkpoints, last=averaging.last)
+        load_model_tensors(model.model, mean)
+        after = learning.watch()
+        monitor = self.recipe.training.monitor
+        better = after[monitor] <= before[monitor]
+        if not better:
+            load_model_tensors(model.model, single)
+        say(
+            f"The mean of {len(steps)} checkpoints is {'taken' if better else 'not taken'}: {monitor} {after[monitor]:.4f} on dev, "
+            f"of the best one {before[monitor]:.4f} (lower is better)."
+        )
+        return {"averaged_steps": steps if better else [], "of_mean": after, "of_best": before}
+
     def _finish(self, work: TaskWork[Any, Any], model: LoadedModel, splits: Splits[Any]) -> dict[str, Any]:
         from hanmo.evaluation.task_report import write_task_report
 
         with self.timed("model"):
-            model.model.eval()
-            if polished := work.polish(model, splits, self.run.checkpoints):
-                self.run.record(training=self.run.read()["training"] | polished)
             work.choose(model, splits)
             model.save(self.run.path / work.folders[0].split("/")[0])
         with self.timed("evaluate"):

@@ -10,7 +10,7 @@ from hanmo.core.paths import existing_path
 from hanmo.core.settings import Settings, differs
 from hanmo.stories.task_recipe import TaskRecipe, TaskTraining
 from hanmo.tasks.pair_examples import PairData
-from hanmo.tasks.text2text_settings import AveragingSettings, DecodingSettings, Text2TextLoss
+from hanmo.tasks.text2text_settings import DecodingSettings, Text2TextLoss
 from hanmo.training.settings import ScheduleSettings
 
 __all__ = ["Text2TextRecipe", "Text2TextSection", "Text2TextTokenizer", "Text2TextTraining"]
@@ -91,8 +91,6 @@ class Text2TextRecipe(TaskRecipe):
     tokenizer: Text2TextTokenizer = Text2TextTokenizer()
     loss: Text2TextLoss = Text2TextLoss()
     decoding: DecodingSettings = DecodingSettings()
-    averaging: AveragingSettings | None = None
-    """The single best weights if None."""
     training: Text2TextTraining = Text2TextTraining(epochs=20)  # pyright: ignore[reportIncompatibleVariableOverride]
     batch_tokens: int = Field(default=4096, ge=1)
     """Most positions of a micro-batch on its longer side, padding included."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hanmo.core.progress import say
 from hanmo.stories.task_story import Judged, Learning, TaskWork
 from hanmo.stories.text2text_recipe import Text2TextRecipe
 
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
     from hanmo.tasks.pair_examples import PairExample
     from hanmo.tasks.splits import Splits
     from hanmo.tasks.text2text_model import Text2TextModel
-    from hanmo.training.settings import TrainingSettings
 
 __all__ = ["Text2TextWork", "both_sides"]
 
@@ -76,47 +73,6 @@ class Text2TextWork(TaskWork[RecipeT, "Text2TextModel"]):
             shown=show_pair(model, rows[0]),
             unit="tokens",
         )
-
-    def training(self, n_batches: int) -> TrainingSettings:
-        settings = super().training(n_batches)
-        averaging = self.recipe.averaging
-        if averaging is None:
-            return settings
-        return settings.model_copy(
-            update={
-                "checkpoint_steps": settings.checkpoint_steps or settings.eval_every, "checkpoint_seconds": None,
-                "keep_checkpoints": max(averaging.last, settings.keep_checkpoints),
-            }
-        )  # fmt: skip
-
-    def polish(self, model: Text2TextModel, splits: Splits[PairExample], checkpoints: Path) -> dict[str, Any]:
-        """The mean of the last weights in place of the best ones, if dev likes it better."""
-        averaging = self.recipe.averaging
-        if averaging is None:
-            return {}
-        from hanmo.tasks.text2text_learning import encode_pairs
-        from hanmo.training.averaging import average_checkpoints
-        from hanmo.training.checkpoint import load_model_tensors, model_tensors
-
-        watched = splits.dev[: self.recipe.watched]
-        rows = encode_pairs(watched, model, overlong=self.recipe.data.overlong, notes=Counter(), drop_allowed=False)
-        sources = [row["input_ids"] for row in rows]
-
-        def error() -> float:
-            texts = model.glance(sources, max_new_tokens=self.recipe.decoding.max_new_tokens)
-            return self.glance(texts, watched)["error"]
-
-        single, before = {name: tensor.clone() for name, tensor in model_tensors(model.model).items()}, error()
-        mean, steps = average_checkpoints(checkpoints, last=averaging.last)
-        load_model_tensors(model.model, mean)
-        after = error()
-        if after > before:
-            load_model_tensors(model.model, single)
-        told = "taken" if after <= before else "not taken"
-        say(
-            f"The mean of {len(steps)} checkpoints is {told}: {after:.4f} on dev, the best one {before:.4f} (lower is better)."
-        )
-        return {"averaged_steps": steps if after <= before else [], "error_of_mean": after, "error_of_best": before}
 
     def classes(self, example: PairExample) -> Iterable[str]:
         return ()

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from hanmo.core.settings import Settings
 
-__all__ = ["AveragingSettings", "DecodingSettings", "Overlong", "Text2TextLoss"]
+__all__ = ["DecodingSettings", "Overlong", "Text2TextLoss"]
 
 Overlong = Literal["error", "drop", "truncate"]
 
@@ -31,10 +31,3 @@ class DecodingSettings(Settings):
     """Most tokens of a text; no more than the model's longest."""
     no_repeat_ngram_size: int = Field(default=0, ge=0)
     """No n tokens in a row occur twice in a text; 0 = off."""
-
-
-class AveragingSettings(Settings):
-    """The mean of the weights of the last checkpoints (Vaswani et al., 2017, §6.1)."""
-
-    last: int = Field(default=5, ge=2)
-    """How many; one is written at each evaluation. Kept where it does better on dev than the single best."""

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from hanmo.core.settings import Settings
 
-__all__ = ["ScheduleSettings", "TrainingSettings"]
+__all__ = ["AveragingSettings", "ScheduleSettings", "TrainingSettings"]
 
 
 class ScheduleSettings(Settings):
@@ -114,3 +114,10 @@ class TrainingSettings(Settings):
         if (self.n_steps is None) == (self.minutes is None):
             raise ValueError("give the length of training either as n_steps or as minutes")
         return self
+
+
+class AveragingSettings(Settings):
+    """The mean of the weights of the last checkpoints (Vaswani et al., 2017, §6.1)."""
+
+    last: int = Field(default=5, ge=2)
+    """How many; one is written at each evaluation. Kept where it does better on dev than the single best."""
