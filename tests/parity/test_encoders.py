@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -229,21 +231,39 @@ def tensors_of(output: Any) -> dict[str, Tensor]:
     return {key: output[key] for key in output if isinstance(output[key], Tensor) and output[key].dim()}
 
 
-def assert_same_outputs(ours: Any, theirs: Any, mask: Tensor, *, decoder: bool) -> None:
-    expected = tensors_of(theirs)
-    assert expected.keys() <= tensors_of(ours).keys()
-    for key, value in expected.items():
-        if key in ("last_hidden_state", "prediction_logits", "start_logits", "end_logits") or value.dim() == 3:
-            rows = mask.bool()
-        else:
-            # there the pooled token may be padding
-            rows = torch.ones(len(mask), dtype=torch.bool) if decoder else mask[:, 0].bool()
-        difference = (ours[key] - value).abs()[rows]
-        assert difference.max() <= 1e-5, key
-        assert difference.mean() <= 1e-6, key
-    assert len(ours.hidden_states) == len(theirs.hidden_states)
-    for mine, other in zip(ours.hidden_states, theirs.hidden_states, strict=True):
-        assert (mine - other)[mask.bool()].abs().max() <= 1e-5
+def assert_same_outputs(ours: Any, rival: nn.Module, batch: dict[str, Tensor], *, decoder: bool) -> None:
+    """Where the two are further apart, ours must be that near to what the other model gives in float64: LayerNorm over two or
+    three numbers blows up its rounding."""
+    with torch.no_grad():
+        theirs = rival(**batch, output_hidden_states=True)
+        wide: list[Any] = []
+
+        def exact() -> Any:
+            if not wide:
+                wide.append(deepcopy(rival).double()(**batch, output_hidden_states=True))
+            return wide[0]
+
+        def check(mine: Tensor, pick: Callable[[Any], Tensor], rows: Tensor, name: str) -> None:
+            if not within(mine[rows], pick(theirs)[rows]):
+                assert within(mine[rows], pick(exact())[rows]), name
+
+        expected, mask = tensors_of(theirs), batch["attention_mask"]
+        assert expected.keys() <= tensors_of(ours).keys()
+        for key, value in expected.items():
+            if key in ("last_hidden_state", "prediction_logits", "start_logits", "end_logits") or value.dim() == 3:
+                rows = mask.bool()
+            else:
+                # there the pooled token may be padding
+                rows = torch.ones(len(mask), dtype=torch.bool) if decoder else mask[:, 0].bool()
+            check(ours[key], itemgetter(key), rows, key)
+        assert len(ours.hidden_states) == len(theirs.hidden_states)
+        for i, mine in enumerate(ours.hidden_states):
+            check(mine, lambda output, i=i: output.hidden_states[i], mask.bool(), f"hidden_states[{i}]")
+
+
+def within(mine: Tensor, other: Tensor) -> bool:
+    difference = (mine - other).abs()
+    return bool(difference.max() <= 1e-5) and bool(difference.mean() <= 1e-6)
 
 
 @every_case
@@ -253,8 +273,7 @@ def test_outputs_and_gradients(case: tuple[str, str], seed: int, tmp_path: Path)
     ours = read_model(tmp_path)
     assert ours.architecture == case[1]
     batch = make_batch(seed, rival.config)
-    out, theirs = ours(**batch, output_hidden_states=True), rival(**batch, output_hidden_states=True)
-    assert_same_outputs(out, theirs, batch["attention_mask"], decoder=case[0] in DECODERS)
+    assert_same_outputs(ours(**batch, output_hidden_states=True), rival, batch, decoder=case[0] in DECODERS)
 
     labels = make_labels(case[1], batch, rival.config, seed)
     if not labels:
@@ -266,26 +285,36 @@ def test_outputs_and_gradients(case: tuple[str, str], seed: int, tmp_path: Path)
     torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-6)
     mine.backward()
     other.backward()
-    assert_same_gradients(ours, rival)
+    if not same_gradients(ours, rival, 1e-4):
+        # q/k norms over two numbers blow up the rounding of both: in float64 they must agree all the more
+        wide = {name: value.double() if value.is_floating_point() else value for name, value in labels.items()}
+        exact = deepcopy(ours).double(), deepcopy(rival).double()
+        for model in exact:
+            model.zero_grad()
+            model(**batch, **wide).loss.backward()
+        assert same_gradients(*exact, 2e-5)
 
 
-def assert_same_gradients(ours: nn.Module, rival: transformers.PreTrainedModel) -> None:
+def same_gradients(ours: nn.Module, rival: nn.Module, tolerance: float) -> bool:
+    """Whether all are as near as this to the other's, relative to the largest number of a tensor."""
     # a tied matrix goes by several names there
     named = dict(rival.named_parameters(remove_duplicate=False))
     theirs = {name: parameter.grad for name, parameter in named.items() if parameter.grad is not None}
-    family, seen = family_of(ours.config), set()
+    model: Any = ours
+    family, seen, near = family_of(model.config), set(), True
     # a gradient that is zero in exact arithmetic (keys' biases) is noise on both sides: measure against the largest
     floor = 1e-3 * max(float(grad.abs().max()) for grad in theirs.values())
-    for rule in family.architecture(ours.architecture).rules(ours.config):
-        grad = ours.get_parameter(rule.ours).grad
+    for rule in family.architecture(model.architecture).rules(model.config):
+        grad = model.get_parameter(rule.ours).grad
         for name, part in rule.scatter(grad) if grad is not None else ():
             if name not in theirs:
                 assert float(part.abs().max()) == 0, name
                 continue
             scale = max(float(theirs[name].abs().max()), floor)
-            assert float((part - theirs[name]).abs().max()) <= 1e-4 * scale + 2e-7, name
+            near &= float((part - theirs[name]).abs().max()) <= tolerance * scale + 2e-7
             seen.add(named[name])
     assert seen == {named[name] for name in theirs}
+    return near
 
 
 @pytest.mark.parametrize(("case", "seed"), cases(most=1))
@@ -302,5 +331,4 @@ def test_files_survive_the_round_trip(case: tuple[str, str], seed: int, tmp_path
         assert torch.equal(tensor, third[name])
     assert read_model(tmp_path / "back").config == read_model(tmp_path / "theirs").config
     batch = make_batch(seed, rival.config)
-    out, theirs = back(**batch, output_hidden_states=True), rival(**batch, output_hidden_states=True)
-    assert_same_outputs(out, theirs, batch["attention_mask"], decoder=case[0] in DECODERS)
+    assert_same_outputs(back(**batch, output_hidden_states=True), rival, batch, decoder=case[0] in DECODERS)
