@@ -36,6 +36,19 @@ def sentences(splits: Splits[TagExample]) -> list[tuple[tuple[str, ...], tuple[s
     return sorted((example.words, example.tags) for example in splits.train + splits.dev)
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("词.json", {"tag_column": 2}), ("词.json", {"scheme": "IOB2"}), ("词.txt", {"format": "segmented", "tag_column": 2}),
+        ("a.conllu", {"word_column": 2}),
+    ],
+)  # fmt: skip
+def test_settings_of_another_format_are_refused(name: str, values: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(ConfigError, match=f"{list(values)[-1]} has no effect with files that are"):
+        check_settings(TagData, {"train": str(tmp_path / name)} | values)
+
+
 def test_conll_columns_and_schemes(tmp_path: Path) -> None:
     splits = read(tmp_path / "a.txt", IOB1, scheme="IOB1", dev=str(tmp_path / "a.txt"), leaks="keep")
     assert [(example.words, example.tags) for example in splits.train] == [

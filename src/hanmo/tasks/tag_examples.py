@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from hanmo.core.errors import DataError
+from hanmo.core.settings import differs
 from hanmo.metrics.tag_schemes import Entity, Scheme, entities, illegal_tags, in_bioes_letters, loose_entities, spell
 from hanmo.tasks.splits import SplitData, Splits, folded, settle
 from hanmo.tasks.tables import problems_error, read_text_file
@@ -23,6 +24,8 @@ _UPOS, _XPOS = 3, 4
 _CONLLU_COLUMNS = 10
 _CONLLU_TAGS = (-1, *range(1, _CONLLU_COLUMNS + 1))
 """What `tag_column` may be in conllu; -1 is what it is where it was not given."""
+_READ_BY = {"word_column": {"conll"}, "tag_column": {"conll", "conllu"}, "scheme": {"conll"}}
+"""Formats that a setting is for."""
 
 
 class TagData(SplitData):
@@ -62,6 +65,12 @@ class TagData(SplitData):
             if isinstance(self.tag_column, int) and is_conllu and self.tag_column not in _CONLLU_TAGS:
                 raise ValueError(
                     f"tag_column = {self.tag_column}: {path} is conllu, whose columns are 'upos', 'xpos', or from 1 to 10"
+                )
+        formats = {self.format_of(path) for path in (self.train, self.dev, self.test) if path is not None}
+        for name, readers in _READ_BY.items():
+            if differs(self, name) and not formats & readers:
+                raise ValueError(
+                    f"{name} has no effect with files that are {', '.join(sorted(formats))}; leave it out, or give their format"
                 )
         return self
 
