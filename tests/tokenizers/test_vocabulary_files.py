@@ -215,9 +215,9 @@ def test_the_class_is_found(tmp_path: Path) -> None:
     assert definition(model_type="gpt2") == roberta
     write_config(tmp_path, tokenizer_class="PreTrainedTokenizerFast")
     assert definition(model_type="roberta") == roberta
-    write_config(tmp_path, tokenizer_class="MarianTokenizer")
-    with pytest.raises(ModelError, match=r"MarianTokenizer cannot be converted here.*save_pretrained"):
-        definition(model_type="marian")
+    write_config(tmp_path, tokenizer_class="XLMTokenizer")
+    with pytest.raises(ModelError, match=r"XLMTokenizer cannot be converted here.*save_pretrained"):
+        definition(model_type="xlm")
     # a Chinese ALBERT: its own class would have spiece.model
     for name in ("vocab.json", "merges.txt", "tokenizer_config.json"):
         (tmp_path / name).unlink()

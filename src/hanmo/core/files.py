@@ -30,11 +30,13 @@ __all__ = [
     "new_folder",
     "open_unpacked",
     "read_json",
+    "remove_file",
     "sha256_file",
     "sha256_text",
     "sweep_orphans",
     "to_json",
     "write_atomic",
+    "write_bytes",
     "write_json",
     "write_text",
 ]
@@ -107,7 +109,24 @@ def _is_about_other_file(error: OSError, temporary: Path, path: Path) -> bool:
 
 def write_text(path: str | Path, text: str) -> None:
     """Write UTF-8 text atomically, line endings as given."""
-    write_atomic(path, lambda temporary: _write_bytes(temporary, text.encode("utf-8")))
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a file atomically."""
+    write_atomic(path, lambda temporary: _write_bytes(temporary, data))
+
+
+def remove_file(path: str | Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        StorageError: if it cannot be.
+    """
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(error, path) from error
 
 
 def write_json(path: str | Path, value: Any) -> None:

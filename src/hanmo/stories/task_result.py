@@ -18,7 +18,7 @@ _FILES = (
     "evaluation.json", "predictions.jsonl", "recipe.toml", "report.html",
 )  # fmt: skip
 """What a finished run has."""
-_MODEL_FILES = ("config.json", "tokenizer.json")
+_MODEL_FILES = ("config.json", "tokenizer_config.json")
 """What each of its model directories has."""
 
 

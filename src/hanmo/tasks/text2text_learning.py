@@ -58,7 +58,7 @@ def encode_pairs(
         for written in (False, True)
     }
     end = list(model.eos_ids[:1])
-    targets = model.tokenizer.encode_batch([example.target for example in examples])
+    targets = model.tokenizer.encode_targets([example.target for example in examples])
     for example, target in zip(examples, targets, strict=True):
         source, labels = next(sources[example.written]), target + end
         longest = max(len(source), len(labels))

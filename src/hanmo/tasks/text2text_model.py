@@ -16,6 +16,7 @@ from hanmo.generation.beam import BeamSettings
 from hanmo.generation.seq2seq import generate_seq2seq, searches_fast
 from hanmo.generation.settings import GenerationSettings
 from hanmo.tasks.seq2seq_model import Seq2SeqModel
+from hanmo.tokenizers.marian import MarianTokenizer
 from hanmo.tokenizers.tokenizer import Tokenizer
 
 __all__ = ["BACK_TRANSLATED", "Purpose", "Text2TextModel", "language_tag"]
@@ -101,6 +102,8 @@ class Text2TextModel(Seq2SeqModel):
             ConfigError: for a pair that the model lacks, or where it is not clear which one.
         """
         pairs = self.purpose.pairs
+        if not pairs and isinstance(self.tokenizer, MarianTokenizer):
+            return self._by_code(self.tokenizer, source, target)
         if not pairs:
             return (source, target) if source is not None and target is not None else None
         fits = [pair for pair in pairs if source in (None, pair[0]) and target in (None, pair[1])]
@@ -121,6 +124,18 @@ class Text2TextModel(Seq2SeqModel):
             remedy=f"It translates {known}.",
         )  # fmt: skip
 
+    def _by_code(self, tokenizer: MarianTokenizer, source: str | None, target: str | None) -> Languages | None:
+        """Of a model of the hub: its files name the pair, and codes for the languages of a group such as ROMANCE."""
+        own = tokenizer.config.get("target_lang")
+        if target is None or (target == own and language_tag(target) not in tokenizer.codes):
+            return None
+        if language_tag(target) not in tokenizer.codes:
+            known = [*([own] if own else []), *(code[2:-2] for code in tokenizer.codes)]
+            raise ConfigError(
+                f"this model does not translate into {target}", where="tgt_lang", remedy=f"Give one of {', '.join(known)}."
+            )
+        return source or "", target
+
     def encode(
         self, sources: Sequence[str], languages: Sequence[Languages | None] | None = None, *, marked: bool = False
     ) -> list[list[int]]:
@@ -139,7 +154,8 @@ class Text2TextModel(Seq2SeqModel):
 
     def _front(self, pair: Languages | None, marked: bool) -> list[int]:
         names = [BACK_TRANSLATED] if marked else []
-        if self.purpose.tagged:
+        coded = not self.purpose.pairs and isinstance(self.tokenizer, MarianTokenizer) and pair is not None
+        if self.purpose.tagged or coded:
             assert pair is not None, "a model with language tags is told the languages"
             names.append(language_tag(pair[1]))
         ids = []

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers as hf
-from hanmo.core.errors import ConfigError, DataError, FormatError, ModelError, storage_error
-from hanmo.core.files import read_json, sha256_text, write_json, write_text
+from hanmo.core.errors import ConfigError, DataError, FormatError, ModelError
+from hanmo.core.files import read_json, remove_file, sha256_text, write_json, write_text
 from hanmo.tokenizers.encodable import is_encodable, not_encodable
 from hanmo.tokenizers.pieces import find_piece_reader
 from hanmo.tokenizers.training_data import FILE_NAME, TrainingFile, read_training_files, write_training_files
@@ -57,9 +57,10 @@ class Tokenizer:
         self._read_piece = find_piece_reader(parsed)
         # Special tokens written in ordinary text are ordinary text here; `control` is the other form.
         unwritable = hide_special_pieces(parsed, self._special)
-        self.plain: hf.Tokenizer = self._names if unwritable is None else parse_definition(unwritable, where)
+        plain = self._names if unwritable is None else parse_definition(unwritable, where)
+        plain.encode_special_tokens = True
+        self.plain: hf.Tokenizer = plain
         """The library's tokenizer, to which special tokens in text are text: what makes rows of several kinds."""
-        self.plain.encode_special_tokens = True
         self.vocab_size: int = max(self._pieces, default=-1) + 1
         self.special_tokens: dict[str, str] = {}
         for role in _ROLES:
@@ -132,6 +133,10 @@ class Tokenizer:
             bad = next((n for n, text in enumerate(texts) if not is_encodable(text)), None)
             raise not_encodable(bad) from error
         return [encoding.ids for encoding in encodings]
+
+    def encode_targets(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode_batch` for texts that a model is to write: other ids only where source and target are cut differently."""
+        return self.encode_batch(texts)
 
     def encode_spans(
         self, texts: Sequence[str], *, allow_special: bool = False
@@ -214,11 +219,11 @@ class Tokenizer:
         if self.chat_template is not None:
             write_text(template, self.chat_template)
         else:
-            _remove(template)
+            remove_file(template)  # one left by another tokenizer would be taken for ours
         if self.training_files:
             write_training_files(folder, self.training_files)
         else:
-            _remove(folder / FILE_NAME)
+            remove_file(folder / FILE_NAME)
 
     @classmethod
     def load(cls, folder: str | Path) -> Tokenizer:
@@ -228,9 +233,12 @@ class Tokenizer:
             ModelError: if there is neither.
             FormatError: if a file is truncated, not JSON, or does not fit the others.
         """
+        from hanmo.tokenizers.marian import MarianTokenizer, is_marian  # a Tokenizer itself
+
         folder = Path(folder)
         definition = _read_text(folder / "tokenizer.json")
-        if definition is None and not has_vocabulary(folder):
+        marian = definition is None and is_marian(folder)
+        if definition is None and not marian and not has_vocabulary(folder):
             raise ModelError(
                 "there is no tokenizer.json" if folder.is_dir() else "there is no such folder",
                 where=folder / "tokenizer.json" if folder.is_dir() else folder,
@@ -244,6 +252,8 @@ class Tokenizer:
                 if not isinstance(values, dict):
                     raise FormatError("not a JSON object", where=folder / name)
                 config |= values
+        if marian:
+            return MarianTokenizer(folder, config)
         template = _read_text(folder / "chat_template.jinja")
         if definition is None:
             definition, config = convert_vocabulary(folder, config)
@@ -254,7 +264,9 @@ class Tokenizer:
 
 def has_tokenizer(folder: Path) -> bool:
     """Whether `Tokenizer.load` finds something to read in this folder."""
-    return (folder / "tokenizer.json").is_file() or has_vocabulary(folder)
+    from hanmo.tokenizers.marian import is_marian
+
+    return (folder / "tokenizer.json").is_file() or is_marian(folder) or has_vocabulary(folder)
 
 
 def parse_definition(definition: str, where: object) -> hf.Tokenizer:
@@ -301,13 +313,6 @@ def _unknown_id(parsed: Mapping[str, Any], vocabulary: Mapping[str, int]) -> int
         return None
     number = model.get("unk_id")
     return number if number is not None else vocabulary.get(model.get("unk_token") or "")
-
-
-def _remove(file: Path) -> None:
-    try:  # one left by another tokenizer would be taken for ours
-        file.unlink(missing_ok=True)
-    except OSError as error:
-        raise storage_error(error, file) from error
 
 
 def _read_text(path: Path) -> str | None:

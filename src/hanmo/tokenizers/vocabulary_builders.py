@@ -21,9 +21,11 @@ __all__ = [
     "clip",
     "llama",
     "qwen2",
+    "refuse",
     "sentinels",
     "t5",
     "token_text",
+    "unigram",
     "wordpiece",
     "xlm_roberta",
     "xlnet",
@@ -49,9 +51,14 @@ def _lines(path: Path) -> list[str]:
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
-def _refuse(config: _Config, folder: Path, **only: Any) -> None:
+def refuse(config: _Config, folder: Path, **only: Any) -> None:
+    """Settings of tokenizer_config.json that change the ids may have these values alone.
+
+    Raises:
+        FormatError: names the first that has another.
+    """
     for key, value in only.items():
-        if config.get(key, value) not in (value, None, []):
+        if config.get(key, value) not in (value, None, [], {}):
             raise FormatError(
                 f"{key} = {config[key]!r} is not supported (only {value!r})", where=folder / "tokenizer_config.json"
             )
@@ -59,7 +66,7 @@ def _refuse(config: _Config, folder: Path, **only: Any) -> None:
 
 def wordpiece(folder: Path, config: _Config) -> hf.Tokenizer:
     """BERT: vocab.txt, a token on each line."""
-    _refuse(config, folder, do_basic_tokenize=True, never_split=None)
+    refuse(config, folder, do_basic_tokenize=True, never_split=None)
     vocabulary = {token: number for number, token in enumerate(_lines(folder / "vocab.txt"))}
     unknown = token_text(config.get("unk_token")) or "[UNK]"
     if unknown not in vocabulary:
@@ -168,7 +175,7 @@ def albert(folder: Path, config: _Config, *, lower: bool = True) -> hf.Tokenizer
         steps += [normalizers.NFKD(), normalizers.StripAccents()]
     if config.get("do_lower_case", lower):
         steps.append(normalizers.Lowercase())
-    _refuse(config, folder, remove_space=True)
+    refuse(config, folder, remove_space=True)
     return _sentencepiece(model, pairs, before=steps)
 
 
@@ -190,6 +197,18 @@ def llama(folder: Path, config: _Config) -> hf.Tokenizer:
         tokenizer.normalizer = normalizers.Sequence([*own, *spaces])
         tokenizer.pre_tokenizer = None
     return tokenizer
+
+
+def unigram(file: Path) -> hf.Tokenizer:
+    """What a file of SentencePiece's Unigram kind says, under its own numbers.
+
+    Raises:
+        FormatError: if it is of another kind.
+    """
+    model = read_sentencepiece(file)
+    if model.algorithm != "unigram":
+        raise FormatError(f"a SentencePiece model of the kind {model.algorithm!r} is not supported here", where=file)
+    return _sentencepiece(model, _pairs(model))
 
 
 def _pairs(model: SentencePieceModel) -> _Pieces:
