@@ -215,3 +215,42 @@ def test_models_that_were_not_trained_to(tmp_path: Path, run: tuple[str, Path]) 
     lm.save(tmp_path / "bare")
     with pytest.raises(ModelError, match="was not trained to write a text for a text"):
         hanmo.pipeline("summarization", tmp_path / "bare")
+
+
+def test_a_checkpoint_says_how_it_wants_to_be_asked(tmp_path: Path) -> None:
+    from hanmo.models.families import FAMILIES
+    from hanmo.tasks.seq2seq_model import Seq2SeqModel
+    from hanmo.tokenizers.bpe import train_bpe
+
+    tokenizer = train_bpe(["summarize: translate English to German: the cat sleeps"], 280)
+    shape = {"d_model": 16, "d_head": 8, "n_heads": 2, "n_layers": 1, "vocab_size": tokenizer.vocab_size}
+    family = FAMILIES["t5"]
+    config = family.config.model_validate(shape | {"eos_id": tokenizer.eos_id, "pad_id": 5, "decoder_start_id": 5})
+    folder = tmp_path / "t5"
+    Seq2SeqModel(family.architecture().build(config), tokenizer).save(folder)
+    file = folder / "config.json"
+    told = {
+        "summarization": {"prefix": "summarize: ", "max_length": 9, "min_length": 9, "num_beams": 2},
+        "translation_en_to_de": {"prefix": "translate English to German: ", "max_length": 6, "num_beams": 1},
+    }
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"task_specific_params": told}))
+    plain = hanmo.pipeline("text2text-generation", folder)
+    text = "the cat sleeps"
+    summarise, translate = hanmo.pipeline("summarization", folder), hanmo.pipeline("translation_en_to_de", folder)
+    asked = {"num_beams": 2, "max_new_tokens": 8, "min_new_tokens": 8}
+    wanted = plain("summarize: " + text, **asked)[0]["generated_text"]
+    assert wanted != plain(text, **asked)[0]["generated_text"]
+    assert summarise(text)[0]["summary_text"] == wanted
+    assert summarise(text, max_new_tokens=3)[0]["summary_text"] != wanted
+    wanted = plain("translate English to German: " + text, num_beams=1, max_new_tokens=5)[0]["generated_text"]
+    assert translate(text)[0]["translation_text"] == wanted
+    assert hanmo.pipeline("translation", folder)(text, src_lang="en", tgt_lang="de")[0]["translation_text"] == wanted
+    with pytest.raises(ConfigError, match=r"has not learnt en → fr.*en → de"):
+        hanmo.pipeline("translation_en_to_fr", folder)
+    with pytest.raises(ConfigError, match="more than one pair"):
+        hanmo.pipeline("translation", folder)(text)
+    file.write_text(
+        json.dumps(json.loads(file.read_text()) | {"task_specific_params": {"summarization": {"prefix": 3}}})
+    )
+    with pytest.raises(ModelError, match="the prefix 3 in task_specific_params is no text"):
+        hanmo.pipeline("summarization", folder)
