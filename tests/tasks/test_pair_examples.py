@@ -65,6 +65,27 @@ def test_lists_are_sentences_and_right_texts(tmp_path: Path) -> None:
     assert second.references == ("C",)
 
 
+def test_marks_choose_sentences(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"text": ["一。", "二。", "三。"], "label": [1, 0, 1]},
+        {"text": ["One.", "Two.", "Three."], "label": [0, 1, 1]},
+        {"text": ["One.", "Nothing."], "label": [0, 0]},
+    ]
+    path = objects(tmp_path / "a.json", rows)
+    first, second = everything(PairData(train=path, source="text", marks="label", empty="drop"), None)
+    assert (first.source, first.target) == ("一。\n二。\n三。", "一。三。")
+    assert second.target == "Two. Three."
+    with pytest.raises(DataError, match=r"a\.json:3: an empty target"):
+        everything(PairData(train=path, source="text", marks="label"), None)
+    wrong = [{"text": ["a", "b"], "label": [1]}, {"text": "a", "label": [1]}, {"text": ["a"], "label": [True]}]
+    with pytest.raises(DataError, match=r"3 examples cannot be used: .*b\.jsonl:1: the marks are not a 0 or a 1"):
+        everything(PairData(train=objects(tmp_path / "b.jsonl", wrong), source="text", marks="label"), None)
+    with pytest.raises(ValidationError, match="both say what is learned"):
+        PairData(train=path, source="text", target="x", marks="label")
+    with pytest.raises(ValidationError, match="belong together"):
+        PairData(train=path, marks="label")
+
+
 def test_sides_of_different_length(tmp_path: Path) -> None:
     first, second = lines(tmp_path / "a.en", ["one", "two", "three"]), lines(tmp_path / "a.zh", ["一", "二"])
     with pytest.raises(DataError, match=r"a\.en has 3 lines.*a\.zh has 2.*a\.en:3"):

@@ -13,6 +13,7 @@ from hanmo.stories.text2text_work import Text2TextWork
 
 if TYPE_CHECKING:
     from hanmo.tasks.pair_examples import PairExample
+    from hanmo.tasks.splits import Splits
 
 __all__ = ["SummarizationWork", "Text2TextGenerationWork"]
 
@@ -22,6 +23,14 @@ class SummarizationWork(Text2TextWork[SummarizationRecipe]):
 
     noun = "texts with summaries"
     example = "summarization {model} 'a text'"
+
+    def prompt(self, splits: Splits[PairExample]) -> str:
+        """By the language of most summaries: 摘要 (summary), or the words after which GPT-2 summarises (Radford et al., 2019,
+        §3.6)."""
+        from hanmo.metrics.units import has_han
+
+        chinese = sum(has_han(example.target) for example in splits.train)
+        return "\n摘要：" if 2 * chinese > len(splits.train) else "\nTL;DR: "
 
     def glance(self, texts: Sequence[str], examples: Sequence[PairExample]) -> dict[str, float]:
         from hanmo.tasks.summary_figures import glance_at_summaries

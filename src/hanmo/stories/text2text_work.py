@@ -13,14 +13,14 @@ from hanmo.stories.text2text_recipe import Text2TextRecipe
 if TYPE_CHECKING:
     from hanmo.tasks.pair_examples import PairExample
     from hanmo.tasks.splits import Splits
-    from hanmo.tasks.text2text_model import Text2TextModel
+    from hanmo.tasks.text2text import Text2Text
 
 __all__ = ["Text2TextWork", "both_sides"]
 
 RecipeT = TypeVar("RecipeT", bound=Text2TextRecipe)
 
 
-class Text2TextWork(TaskWork[RecipeT, "Text2TextModel"]):
+class Text2TextWork(TaskWork[RecipeT, "Text2Text"]):
     """See above."""
 
     answers = "texts"
@@ -35,24 +35,32 @@ class Text2TextWork(TaskWork[RecipeT, "Text2TextModel"]):
 
         return read_pairs(self.recipe.data, seed=self.recipe.seed)
 
-    def build(self, splits: Splits[PairExample]) -> Text2TextModel:
+    def build(self, splits: Splits[PairExample]) -> Text2Text:
         from hanmo.stories.text2text_model import build_text2text
-        from hanmo.tasks.text2text_model import Purpose
+        from hanmo.tasks.text2text import Purpose
 
-        return build_text2text(self.recipe, both_sides(splits.train), purpose=Purpose(prefix=self.recipe.model.prefix))
+        return build_text2text(
+            self.recipe, both_sides(splits.train), purpose=Purpose(prefix=self.recipe.model.prefix),
+            prompt=self.prompt(splits),
+        )  # fmt: skip
 
-    def more(self, model: Text2TextModel, splits: Splits[PairExample], notes: Counter[str]) -> Sequence[PairExample]:
+    def prompt(self, splits: Splits[PairExample]) -> str:
+        """What stands between source and target of a decoder, if the recipe does not say (Radford et al., 2019, §3.7)."""
+        return " = "
+
+    def more(self, model: Text2Text, splits: Splits[PairExample], notes: Counter[str]) -> Sequence[PairExample]:
         """Examples besides those that were read; most tasks have none."""
         return ()
 
-    def learn(self, model: Text2TextModel, splits: Splits[PairExample]) -> Learning:
+    def learn(self, model: Text2Text, splits: Splits[PairExample]) -> Learning:
         from hanmo.batches.token_rows import TokenRows
-        from hanmo.tasks.text2text_learning import encode_pairs, show_pair, teacher_forcing, watched_loss
+        from hanmo.tasks.text2text_learning import encode_pairs, show_pair, text2text_loss, watched_loss
 
         recipe, notes = self.recipe, Counter[str]()
         overlong = recipe.data.overlong
         train = [*splits.train, *self.more(model, splits, notes)]
-        rows = encode_pairs(train, model, overlong=overlong, notes=notes)
+        pairs = encode_pairs(train, model, overlong=overlong, notes=notes)
+        rows = [model.learned_row(pair["input_ids"], pair["labels"]) for pair in pairs]
         held: Counter[str] = Counter()
         dev = encode_pairs(splits.dev, model, overlong=overlong, notes=held, drop_allowed=False)
         if splits.test:
@@ -67,17 +75,17 @@ class Text2TextWork(TaskWork[RecipeT, "Text2TextModel"]):
 
         return Learning(
             batches=TokenRows(rows, fill=model.fill_id, batch_tokens=recipe.batch_tokens, seed=recipe.seed),
-            loss=teacher_forcing(recipe.loss.label_smoothing),
+            loss=text2text_loss(model, recipe.loss.label_smoothing),
             watch=watch,
             notes={note: n for note, n in sorted(notes.items()) if n},
-            shown=show_pair(model, rows[0]),
+            shown=show_pair(model, pairs[0]),
             unit="tokens",
         )
 
     def classes(self, example: PairExample) -> Iterable[str]:
         return ()
 
-    def judge(self, model: Text2TextModel, splits: Splits[PairExample], name: str) -> Judged:
+    def judge(self, model: Text2Text, splits: Splits[PairExample], name: str) -> Judged:
         from hanmo.generation.beam import BeamSettings
         from hanmo.generation.settings import GenerationSettings
         from hanmo.tasks.text2text_learning import encode_pairs

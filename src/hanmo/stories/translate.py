@@ -15,7 +15,7 @@ from hanmo.stories.translation_recipe import TranslationRecipe
 if TYPE_CHECKING:
     from hanmo.tasks.pair_examples import PairExample
     from hanmo.tasks.splits import Splits
-    from hanmo.tasks.text2text_model import Text2TextModel
+    from hanmo.tasks.text2text import Text2Text
     from hanmo.tasks.translation_data import LanguagePair
 
 __all__ = ["TranslationWork"]
@@ -54,9 +54,9 @@ class TranslationWork(Text2TextWork[TranslationRecipe]):
 
         return read_pairs(part, seed=self.recipe.seed, languages=(part.source_language, part.target_language))
 
-    def build(self, splits: Splits[PairExample]) -> Text2TextModel:
+    def build(self, splits: Splits[PairExample]) -> Text2Text:
         from hanmo.stories.text2text_model import build_text2text
-        from hanmo.tasks.text2text_model import BACK_TRANSLATED, Purpose, language_tag
+        from hanmo.tasks.text2text import BACK_TRANSLATED, Purpose, language_tag
 
         recipe, data = self.recipe, self.recipe.data
         tagged = self._is_tagged
@@ -72,9 +72,11 @@ class TranslationWork(Text2TextWork[TranslationRecipe]):
         if recipe.back_translation is not None and recipe.back_translation.marked:
             marks.append(BACK_TRANSLATED)
         purpose = Purpose(pairs=data.all_pairs, tagged=tagged, prefix=recipe.model.prefix)
-        return build_text2text(recipe, both_sides(splits.train), purpose=purpose, marks=marks)
+        return build_text2text(
+            recipe, both_sides(splits.train), purpose=purpose, prompt=self.prompt(splits), marks=marks
+        )
 
-    def more(self, model: Text2TextModel, splits: Splits[PairExample], notes: Counter[str]) -> Sequence[PairExample]:
+    def more(self, model: Text2Text, splits: Splits[PairExample], notes: Counter[str]) -> Sequence[PairExample]:
         section = self.recipe.back_translation
         if section is None:
             return ()

@@ -8,16 +8,15 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from hanmo.core.errors import ConfigError, DataError
+from hanmo.core.errors import DataError
 from hanmo.core.progress import say
 from hanmo.generation.beam import BeamSettings
 from hanmo.generation.settings import GenerationSettings
 from hanmo.tasks.loading import load
 from hanmo.tasks.pair_examples import PairExample, joined
-from hanmo.tasks.seq2seq_model import Seq2SeqModel
 from hanmo.tasks.splits import folded
 from hanmo.tasks.tables import open_text_lines, read_table
-from hanmo.tasks.text2text_model import Text2TextModel
+from hanmo.tasks.text2text_loading import as_text2text
 
 __all__ = ["back_translate"]
 
@@ -49,12 +48,10 @@ def back_translate(
 
     Raises:
         ConfigError: for a model of another pair of languages.
+        ModelError: for one that does not translate.
         DataError: for a file without texts.
     """
-    opened = load(model, device=device)
-    if not isinstance(opened, Seq2SeqModel):
-        raise ConfigError("this model does not translate", where="back_translation.model")
-    reverse = Text2TextModel.of(opened, where=model)
+    reverse = as_text2text(load(model, device=device), where=model)
     pair = reverse.languages(languages[1], languages[0])
     known = {folded(text) for example in held for text in example.references}
     kept, seen = [], set[str]()
@@ -65,7 +62,7 @@ def back_translate(
             seen.add(folded(text))
             kept.append((where, text))
     rows = reverse.encode([text for _, text in kept], [pair] * len(kept))
-    longest = reverse.config.max_len
+    longest = reverse.max_source
     fits = [longest is None or len(row) <= longest for row in rows]
     notes["texts for back-translation left out because they are too long"] += fits.count(False)
     kept = [one for one, fit in zip(kept, fits, strict=True) if fit]

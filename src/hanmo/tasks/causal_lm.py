@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 __all__ = ["causal_lm_loss"]
 
 
-def causal_lm_loss(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+def causal_lm_loss(
+    model: nn.Module, batch: dict[str, Tensor], *, label_smoothing: float = 0.0
+) -> tuple[Tensor, Tensor]:
     """Sum of the negative log-likelihoods of the labels, in nats, and how many labels there are.
 
     Args:
         model: a `NextTokenModel`.
         batch: `input_ids` (B, T) and `labels` (B, T), labels already shifted, -100 where none is scored; perhaps
             `position_ids` (B, T), which begin again where a row holds several texts.
+        label_smoothing: share of each label that is spread over the whole vocabulary.
     """
     lm = cast(NextTokenModel, model)
     labels = batch["labels"].flatten()
@@ -30,5 +33,7 @@ def causal_lm_loss(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, 
         scored = (labels != IGNORED).nonzero().squeeze(1)
         if len(scored) < len(labels):  # the head, which may be most of the work, sees no more than it has to
             hidden, labels = hidden[scored], labels[scored]
-    total = chunked_cross_entropy(hidden, lm.head_weight, labels, ignore_index=IGNORED, reduction="sum")
+    total = chunked_cross_entropy(
+        hidden, lm.head_weight, labels, ignore_index=IGNORED, reduction="sum", label_smoothing=label_smoothing
+    )
     return total, (labels != IGNORED).sum()

@@ -13,7 +13,7 @@ from hanmo.text.segment import segment
 from hanmo.text.sentences import sentences
 from hanmo.text.stop_words import is_stop_word
 
-__all__ = ["lead", "sentence_graph", "textrank", "textrank_scores"]
+__all__ = ["lead", "sentence_graph", "textrank", "textrank_scores", "together"]
 
 _DAMPING = 0.85
 _TOLERANCE = 1e-6
@@ -22,7 +22,7 @@ _ROUNDS = 200
 
 def lead(text: str, n: int) -> str:
     """The first n sentences."""
-    return _together(sentences(text)[:n])
+    return together(sentences(text)[:n])
 
 
 def textrank(text: str, n: int) -> str:
@@ -30,7 +30,7 @@ def textrank(text: str, n: int) -> str:
     found = sentences(text)
     scores = textrank_scores(sentence_graph(found))
     best = np.argsort(-scores, kind="stable")[:n]
-    return _together([found[place] for place in sorted(best.tolist())])
+    return together([found[place] for place in sorted(best.tolist())])
 
 
 def sentence_graph(texts: Sequence[str]) -> NDArray[np.float64]:
@@ -69,6 +69,7 @@ def _words(text: str) -> set[str]:
     return {word for word in words if any(map(str.isalnum, word)) and not is_stop_word(word)}
 
 
-def _together(found: Sequence[str]) -> str:
+def together(found: Sequence[str]) -> str:
+    """Sentences as one text; Chinese has no blanks between them."""
     stripped = [sentence.strip() for sentence in found]
     return ("" if any(map(has_han, stripped)) else " ").join(stripped)

@@ -61,6 +61,9 @@ class PairData(SplitData):
     tell."""
     target: Column | None = None
     """Column of the target; the same. A list in it holds several right texts, one in `source` the sentences of a text."""
+    marks: Column | None = None
+    """In place of `target`, for extractive summaries: column with a 1 for each sentence of the source that belongs to the
+    target, and a 0 for each that does not; the source is a list of sentences."""
     empty: Literal["error", "drop"] = "error"
     """What to do with rows one of whose sides is empty."""
     overlong: Overlong = "error"
@@ -83,10 +86,12 @@ class PairData(SplitData):
                 continue
             if getattr(self, name) is None:
                 raise ValueError(f"{name}_target is given, but no {name} whose other sides it has")
-            if self.source is not None or self.target is not None:
-                raise ValueError("two files of lines have no columns: leave source and target out")
-        if (self.source is None) != (self.target is None):
-            raise ValueError("source and target belong together: give both columns, or neither")
+            if not self.source == self.target == self.marks is None:
+                raise ValueError("two files of lines have no columns: leave source, target and marks out")
+        if self.target is not None and self.marks is not None:
+            raise ValueError("target and marks both say what is learned; give one of them")
+        if (self.source is None) != (self.target is None and self.marks is None):
+            raise ValueError("source and target (or marks) belong together: give both columns, or neither")
         return self
 
 
@@ -180,6 +185,11 @@ def _read(data: PairData, split: str, languages: Languages | None, notes: Counte
     problems: list[str] = []
     for row in rows:
         source, found = joined(row.values["source"]), row.values["target"]
+        if data.marks is not None:
+            found = _marked(row.values["source"], found)
+            if found is None:
+                problems.append(f"{row.where}: the marks are not a 0 or a 1 for each sentence of a list")
+                continue
         targets = [found] if isinstance(found, str) else found
         if source is None:
             problems.append(f"{row.where}: the source is a {type(row.values['source']).__name__}")
@@ -197,6 +207,19 @@ def _read(data: PairData, split: str, languages: Languages | None, notes: Counte
         examples, problems, where=path,
         remedy='Mend these lines, or check the columns; [data] empty = "drop" leaves out rows with an empty side.',
     )  # fmt: skip
+
+
+def _marked(sentences: Any, marks: Any) -> str | None:
+    """The sentences with a 1; None if the marks are not those of these sentences."""
+    from hanmo.tasks.extractive import together
+
+    if not isinstance(sentences, list) or not isinstance(marks, list) or len(sentences) != len(marks):
+        return None
+    if not all(isinstance(text, str) for text in sentences) or any(
+        type(mark) is not int or mark not in (0, 1) for mark in marks
+    ):
+        return None
+    return together([text for text, mark in zip(sentences, marks, strict=True) if mark])
 
 
 def _aligned(first: str, second: str) -> list[Row]:
@@ -224,8 +247,9 @@ def _aligned(first: str, second: str) -> list[Row]:
 def _table(data: PairData, path: str, languages: Languages | None) -> list[Row]:
     """A file with both sides."""
     suffixes = [suffix.lower() for suffix in Path(path).suffixes]
-    if data.source is not None and data.target is not None:
-        return read_table(path, {"source": data.source, "target": data.target})
+    told = data.target if data.marks is None else data.marks
+    if data.source is not None and told is not None:
+        return read_table(path, {"source": data.source, "target": told})
     if ".jsonl" not in suffixes:
         return read_table(path, {"source": 1, "target": 2})
     first = _first_object(path)

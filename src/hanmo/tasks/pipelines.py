@@ -23,10 +23,9 @@ from hanmo.tasks.qa_pipeline import QuestionAnsweringPipeline
 from hanmo.tasks.question_answerer import QuestionAnswerer
 from hanmo.tasks.sentence_modules import read_sentence_settings
 from hanmo.tasks.sentence_pipelines import FeaturePipeline, SimilarityPipeline
-from hanmo.tasks.seq2seq_model import Seq2SeqModel
 from hanmo.tasks.tag_pipeline import TagPipeline
 from hanmo.tasks.tagger import Tagger
-from hanmo.tasks.text2text_model import Text2TextModel
+from hanmo.tasks.text2text_loading import as_text2text, task_params, translation_params
 from hanmo.tasks.text2text_pipeline import Text2TextPipeline, TranslationPipeline
 from hanmo.tasks.text_classification_pipeline import TextClassificationPipeline
 from hanmo.tasks.text_classifier import TextClassifier
@@ -98,13 +97,14 @@ def _zero_shot_images(model: Any, path: Any) -> Pipeline:
     return ZeroShotImagePipeline(ImageMatcher(model, tokenizer, read_image_settings(folder), where=path))
 
 
-def _writing(model: Any, path: object) -> Text2TextModel:
-    if isinstance(model, Seq2SeqModel):
-        return Text2TextModel.of(model, where=path)
-    raise ModelError(
-        f"a {type(model).__name__} does not write a text for a text", where=path,
-        remedy="Give an encoder-decoder: a Marian model, a T5, an LSTM of a translation recipe.",
-    )  # fmt: skip
+def _summarization(model: Any, path: object) -> Pipeline:
+    writer = as_text2text(model, path)
+    return Text2TextPipeline(writer, "summary_text", told=task_params(writer, path, "summarization"))
+
+
+def _translation(model: Any, path: object, src_lang: str | None = None, tgt_lang: str | None = None) -> Pipeline:
+    writer = as_text2text(model, path)
+    return TranslationPipeline(writer, src_lang=src_lang, tgt_lang=tgt_lang, told=translation_params(writer, path))
 
 
 PIPELINES: dict[str, Callable[[Any, object], Pipeline]] = {
@@ -118,9 +118,9 @@ PIPELINES: dict[str, Callable[[Any, object], Pipeline]] = {
     "sentence-similarity": lambda model, path: SimilarityPipeline(_sentences(model, path)),
     "fill-mask": _filling,
     "grading": _grading,
-    "translation": lambda model, path: TranslationPipeline(_writing(model, path)),
-    "summarization": lambda model, path: Text2TextPipeline(_writing(model, path), "summary_text"),
-    "text2text-generation": lambda model, path: Text2TextPipeline(_writing(model, path)),
+    "translation": _translation,
+    "summarization": _summarization,
+    "text2text-generation": lambda model, path: Text2TextPipeline(as_text2text(model, path)),
     "text-generation": _generating,
     "zero-shot-classification": _zero_shot,
     "zero-shot-image-classification": _zero_shot_images,
@@ -163,5 +163,5 @@ def pipeline(
         use_int8(opened.model, where=model)
     where = model if adapter is None else adapter
     if languages is not None:
-        return TranslationPipeline(_writing(opened, where), src_lang=languages[1], tgt_lang=languages[2])
+        return _translation(opened, where, languages[1], languages[2])
     return PIPELINES[task](opened, where)

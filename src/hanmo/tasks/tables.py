@@ -50,7 +50,7 @@ def read_table(path: str | Path, columns: Mapping[str, Column]) -> list[Row]:
     """Read some columns of a file, or of a folder of classes.
 
     .tsv and .txt are cut at tabs and nothing else: quotes are text, as GLUE has them. .csv follows RFC 4180. .jsonl has
-    an object on each line. All may end in .gz. In a folder, each file is a text whose label is the folder it is in;
+    an object on each line, and so must .json. All may end in .gz. In a folder, each file is a text whose label is the folder it is in;
     its columns are "text" and "label".
 
     Args:
@@ -77,7 +77,7 @@ def read_table(path: str | Path, columns: Mapping[str, Column]) -> list[Row]:
             rows = _from_lists(_tabs(text), path, columns)
         case ".csv":
             rows = _from_lists(_commas(text, path), path, columns)
-        case ".jsonl":
+        case ".jsonl" | ".json":
             rows = _from_objects(text, path, columns)
         case _:
             raise FormatError(

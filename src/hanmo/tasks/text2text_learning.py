@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,12 +14,14 @@ from hanmo.batches.by_length import batches_by_length
 from hanmo.batches.padded_rows import collate
 from hanmo.core.errors import DataError
 from hanmo.nn.losses import IGNORED, chunked_cross_entropy
+from hanmo.tasks.causal_lm import causal_lm_loss
 from hanmo.tasks.pair_examples import PairExample
+from hanmo.tasks.prompted_model import PromptedModel
 from hanmo.tasks.tables import problems_error
-from hanmo.tasks.text2text_model import Text2TextModel
+from hanmo.tasks.text2text import Text2Text
 from hanmo.tasks.text2text_settings import Overlong
 
-__all__ = ["encode_pairs", "show_pair", "teacher_forcing", "watched_loss"]
+__all__ = ["encode_pairs", "show_pair", "teacher_forcing", "text2text_loss", "watched_loss"]
 
 _POSITIONS_AT_ONCE = 8192
 _TOKENS_SHOWN = 160
@@ -26,25 +29,24 @@ _TOKENS_SHOWN = 160
 
 def encode_pairs(
     examples: Sequence[PairExample],
-    model: Text2TextModel,
+    model: Text2Text,
     *,
     overlong: Overlong,
     notes: Counter[str],
     drop_allowed: bool = True,
 ) -> list[dict[str, list[int]]]:
-    """Rows of `input_ids` and `labels`, both with the end token.
+    """Pairs as ids: `input_ids`, the source with all that stands around it, and `labels`, the target with its end.
 
     Args:
         examples: what to encode.
         model: whose tokenizer and longest text count.
-        overlong: what becomes of an example one of whose sides is longer than the model can read or write.
+        overlong: what becomes of an example that is longer than the model can read or write.
         notes: is told how many.
         drop_allowed: if False, "drop" leaves nothing out: sides are cut.
 
     Raises:
         DataError: for "error", the first ten with their place; if nothing is left.
     """
-    max_len = model.config.max_len
     rows: list[dict[str, list[int]]] = []
     problems: list[str] = []
     sources = {
@@ -57,30 +59,46 @@ def encode_pairs(
         )
         for written in (False, True)
     }
-    end = list(model.eos_ids[:1])
-    targets = model.tokenizer.encode_targets([example.target for example in examples])
+    targets = model.target_ids([example.target for example in examples])
     for example, target in zip(examples, targets, strict=True):
-        source, labels = next(sources[example.written]), target + end
-        longest = max(len(source), len(labels))
-        if max_len is not None and longest > max_len:
+        whole = next(sources[example.written])
+        source = model.cut(whole)
+        room = model.max_target(len(source))
+        if len(source) < len(whole) or (room is not None and len(target) > room):
             if overlong == "error":
-                problems.append(f"{example.where}: {longest} tokens")
+                problems.append(f"{example.where}: {len(whole)} tokens of source, {len(target)} of target")
                 continue
             if overlong == "drop" and drop_allowed:
                 notes["examples left out because they are too long"] += 1
                 continue
             notes["examples cut because they are too long"] += 1
-            source = source if len(source) <= max_len else source[: max_len - 1] + end
-            labels = labels[:max_len]  # a text that is cut has no end to learn
-        rows.append({"input_ids": source, "labels": labels})
+            target = target[:room]  # a text that is cut has no end to learn
+        rows.append({"input_ids": source, "labels": target})
     if problems:
         raise problems_error(
-            f"{len(problems)} examples have more than {max_len} tokens on one side", problems,
+            f"{len(problems)} examples have more than {_room(model)}", problems,
             'Raise model.max_len, or set [data] overlong = "drop" or "truncate".',
         )  # fmt: skip
     if not rows:
         raise DataError("no example is short enough for this model", where="[data]", remedy="Raise model.max_len.")
     return rows
+
+
+def _room(model: Text2Text) -> str:
+    """What fits, in words."""
+    most = model.config.max_len
+    if model.max_source == most:
+        return f"{most} tokens on one side"
+    return f"{model.max_source} tokens of source and prompt, or {most} with the target"
+
+
+def text2text_loss(
+    model: Text2Text, smoothing: float
+) -> Callable[[nn.Module, dict[str, Tensor]], tuple[Tensor, Tensor]]:
+    """The loss of a batch of rows that the model made (`learned_row`): of the tokens of targets alone."""
+    if isinstance(model, PromptedModel):
+        return partial(causal_lm_loss, label_smoothing=smoothing)
+    return teacher_forcing(smoothing)
 
 
 def teacher_forcing(smoothing: float) -> Callable[[nn.Module, dict[str, Tensor]], tuple[Tensor, Tensor]]:
@@ -102,22 +120,24 @@ def teacher_forcing(smoothing: float) -> Callable[[nn.Module, dict[str, Tensor]]
     return loss
 
 
-def watched_loss(model: Text2TextModel, rows: Sequence[Mapping[str, list[int]]]) -> float:
-    """Mean loss per token of the targets, in nats, without smoothing."""
-    loss, fills = teacher_forcing(0.0), {"input_ids": model.fill_id, "labels": IGNORED}
+def watched_loss(model: Text2Text, pairs: Sequence[Mapping[str, list[int]]]) -> float:
+    """Mean loss per token of the targets of what `encode_pairs` made, in nats, without smoothing."""
+    loss, fills = text2text_loss(model, 0.0), {"input_ids": model.fill_id, "labels": IGNORED}
+    rows = [model.learned_row(pair["input_ids"], pair["labels"]) for pair in pairs]
     total, n = 0.0, 0
-    device = model.model.head_weight.device
+    network: Any = model.model
+    device = network.head_weight.device
     lengths = [max(len(row["input_ids"]), len(row["labels"])) for row in rows]
     for numbers in batches_by_length(lengths, max_tokens=_POSITIONS_AT_ONCE):
         batch = {key: value.to(device) for key, value in collate([rows[row] for row in numbers], fills).items()}
         with torch.no_grad():
-            found, counted = loss(model.model, batch)
+            found, counted = loss(network, batch)
         total, n = total + float(found), n + int(counted)
     return total / n
 
 
-def show_pair(model: Text2TextModel, row: Mapping[str, list[int]]) -> list[str]:
-    """A row as the model reads it, and the labels that its loss sees, token by token."""
+def show_pair(model: Text2Text, row: Mapping[str, list[int]]) -> list[str]:
+    """A pair as the model reads it, and the labels that its loss sees, token by token."""
 
     def told(ids: Sequence[int]) -> str:
         pieces = [model.tokenizer.decode([token], skip_special=False) or f"<{token}>" for token in ids[:_TOKENS_SHOWN]]

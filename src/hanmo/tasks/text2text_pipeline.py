@@ -13,7 +13,7 @@ from hanmo.generation.settings import GenerationSettings
 from hanmo.tasks.model_files import seed_of
 from hanmo.tasks.pair_examples import joined
 from hanmo.tasks.pipeline import Pipeline
-from hanmo.tasks.text2text_model import Text2TextModel
+from hanmo.tasks.text2text import Languages, Text2Text
 
 __all__ = ["Text2TextPipeline", "TranslationPipeline"]
 
@@ -28,13 +28,15 @@ class Text2TextPipeline(Pipeline):
 
     answer_key = "written"
 
-    def __init__(self, model: Text2TextModel, field: str = "generated_text", *, prefix: str = ""):
+    def __init__(self, model: Text2Text, field: str = "generated_text", *, told: Mapping[str, Any] | None = None):
         """Args:
         model: with what it was trained for.
         field: what the text is called in an answer.
-        prefix: text in front of each source, for a model that was trained so and does not say it.
+        told: for a model of the hub that was trained for several tasks, what its config says of this one
+            (`hanmo.tasks.text2text_loading.task_params`): a prefix in front of each source, and settings.
         """
-        self.model, self.field, self.prefix = model, field, prefix
+        self.model, self.field = model, field
+        self._told = dict(told or {})
 
     def read(self, item: Any) -> str:
         """A string, a list of sentences, or an object with "text" or "source"."""
@@ -77,12 +79,17 @@ class Text2TextPipeline(Pipeline):
         if overlong not in ("error", "truncate"):
             raise ConfigError(f"overlong cannot be {overlong!r}", where="overlong", remedy="Choose error or truncate.")
         pair = self.model.languages(src_lang, tgt_lang, untrained=untrained)
-        rows = self.model.encode([self.prefix + item for item in items], [pair] * len(items))
-        if overlong == "truncate" and self.model.config.max_len is not None:
-            rows = [self._cut(row) for row in rows]
-        found = self.model.write(rows, self._settings(settings, num_return_sequences, do_sample))
+        told = self.told_of(pair)
+        rows = self.model.encode([told.get("prefix", "") + item for item in items], [pair] * len(items))
+        if overlong == "truncate":
+            rows = [self.model.cut(row) for row in rows]
+        found = self.model.write(rows, self._settings(told, settings, num_return_sequences, do_sample))
         named = [[{self.field: text} for text in texts] for texts in found]
         return named if num_return_sequences > 1 else [texts[0] for texts in named]
+
+    def told_of(self, pair: Languages | None) -> Mapping[str, Any]:
+        """What the model's config says of this task; of a translation, of this pair."""
+        return self._told
 
     def alone(self, answer: Any, item: Any, options: Mapping[str, Any]) -> list[Any]:
         """One text, too, has a list of answers."""
@@ -92,16 +99,16 @@ class Text2TextPipeline(Pipeline):
         for answer in super()._stream(inputs, options):
             yield self.alone(answer, None, options)
 
-    def _cut(self, row: list[int]) -> list[int]:
-        limit = self.model.config.max_len
-        return row if len(row) <= limit else [*row[: limit - 1], row[-1]]
-
-    def _settings(self, given: Mapping[str, Any], n: int, do_sample: bool) -> GenerationSettings | BeamSettings:
-        known = self.model.generation_config or {}
+    def _settings(
+        self, told: Mapping[str, Any], given: Mapping[str, Any], n: int, do_sample: bool
+    ) -> GenerationSettings | BeamSettings:
+        known = {**(self.model.generation_config or {}), **told}
         own = {name: known[name] for name in _SEARCH if known.get(name) is not None}
         values = own | {name: value for name, value in given.items() if value is not None}
         if "max_length" in values:  # counts the token that the decoder starts from
             values["max_new_tokens"] = int(values.pop("max_length")) - 1
+        if "min_new_tokens" not in given and "max_new_tokens" in values and "min_new_tokens" in values:
+            values["min_new_tokens"] = min(values["min_new_tokens"], values["max_new_tokens"])
         beams = values.get("num_beams", 1)
         if do_sample and "num_beams" in given and beams != 1:
             raise ConfigError("beams are searched, not drawn", where="do_sample", remedy="Leave out one of the two.")
@@ -125,17 +132,24 @@ class TranslationPipeline(Text2TextPipeline):
 
     answer_key = "translation"
 
-    def __init__(self, model: Text2TextModel, *, src_lang: str | None = None, tgt_lang: str | None = None):
+    def __init__(
+        self,
+        model: Text2Text,
+        *,
+        src_lang: str | None = None,
+        tgt_lang: str | None = None,
+        told: Mapping[Languages, Mapping[str, Any]] | None = None,
+    ):
         """Args:
         model: with the languages that it was trained for.
-        src_lang: what "translation_en_to_de" says; for a model of the hub that was trained for several tasks, its own prefix
-            for the pair is taken.
+        src_lang: what "translation_en_to_de" says.
         tgt_lang: the same.
+        told: for a model of the hub that was trained for several tasks, what its config says of each pair; it has no others.
         """
         super().__init__(model, "translation_text")
-        self._said = (src_lang, tgt_lang)
-        if src_lang is not None and tgt_lang is not None and model.purpose.pairs:
-            model.languages(src_lang, tgt_lang)  # a pair that it lacks is refused at once
+        self._said, self._told_of = (src_lang, tgt_lang), dict(told or {})
+        if src_lang is not None and tgt_lang is not None:  # a pair that it lacks is refused at once
+            self.told_of(model.languages(src_lang, tgt_lang))
 
     def answers(self, items: list[str], **options: Any) -> list[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """As there."""
@@ -143,3 +157,19 @@ class TranslationPipeline(Text2TextPipeline):
             options.pop(name, None) or said for name, said in zip(("src_lang", "tgt_lang"), self._said, strict=True)
         )
         return super().answers(items, src_lang=src, tgt_lang=tgt, **options)
+
+    def told_of(self, pair: Languages | None) -> Mapping[str, Any]:
+        """As there.
+
+        Raises:
+            ConfigError: for a pair of which the config says nothing, where it does of others; or for none.
+        """
+        if not self._told_of:
+            return {}
+        if pair is not None and pair in self._told_of:
+            return self._told_of[pair]
+        known = ", ".join(f"{a} → {b}" for a, b in self._told_of)
+        what = "translates more than one pair of languages" if pair is None else f"has not learnt {pair[0]} → {pair[1]}"
+        raise ConfigError(
+            f"this model {what}", where="src_lang, tgt_lang", remedy=f"Say from which into which: {known}."
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hanmo.core.settings import Settings
 
@@ -28,6 +28,12 @@ class DecodingSettings(Settings):
     length_penalty: float = Field(default=1.0, ge=-10.0, le=10.0)
     """The log-probability of a text is divided by its length to this power."""
     max_new_tokens: int = Field(default=200, ge=1)
-    """Most tokens of a text; no more than the model's longest."""
+    """Most tokens of a text; no more than the model's longest. A decoder's sources leave so much of its context free."""
     no_repeat_ngram_size: int = Field(default=0, ge=0)
-    """No n tokens in a row occur twice in a text; 0 = off."""
+    """No n tokens in a row occur twice in a text; 0 = off. In that of a decoder its source counts, too, as in `transformers`."""
+
+    @model_validator(mode="after")
+    def _greedy_may_repeat(self) -> DecodingSettings:
+        if self.num_beams == 1 and self.no_repeat_ngram_size:
+            raise ValueError("no_repeat_ngram_size is a rule of the search: give num_beams above 1, or leave it out")
+        return self
