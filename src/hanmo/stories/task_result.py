@@ -60,7 +60,7 @@ class TaskResult(StoryResult):
 
 def weights_file(folder: str) -> str:
     """Name of the weights in a folder of a run."""
-    return "adapter_model.safetensors" if folder == "adapter" else "model.safetensors"
+    return "adapter_model.safetensors" if folder.split("/")[0] == "adapter" else "model.safetensors"
 
 
 def describe_figures(figures: dict[str, Any]) -> str:

@@ -228,7 +228,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
 
     def _train(self, work: TaskWork[Any, Any], model: LoadedModel, splits: Splits[Any]) -> FitResult:
         from hanmo.core.devices import choose_compute, pick_device
-        from hanmo.models.adapters import adapters_of
+        from hanmo.models.adapters import adapter_sets
         from hanmo.training.loop import fit
 
         recipe = self.recipe
@@ -242,9 +242,9 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
             "tokenizer": model.tokenizer.sha256,
             "model": sha256_text(model.config.model_dump_json(exclude={"calibration"})),
         }
-        adapters = adapters_of(model.model)
-        if adapters is not None and recipe.adapter is not None:
-            identity |= {"base": adapters.base_hash or "", "adapter": recipe.adapter.model_dump_json()}
+        if recipe.adapter is not None:
+            base = adapter_sets(model.model)[0].base_hash
+            identity |= {"base": base or "", "adapter": recipe.adapter.model_dump_json()}
         fitted = fit(
             model.model, loss=learning.loss, batches=learning.batches,
             settings=work.training(learning.batches.n_batches), run=self.run,
