@@ -212,7 +212,7 @@ def test_one_adapter_on_the_encoder_and_a_head_for_each_task(data: Path, tmp_pat
     assert who.adapters == ("default",)
     with pytest.raises(ModelError, match="another kind of model or other labels"):
         who.add_adapter(result.model / "mood", "mood")
-    with pytest.raises(ModelError, match="adapter_config.json: this file is missing"):
+    with pytest.raises(ModelError, match=r"adapter_config\.json: this file is missing"):
         hanmo.load(tmp_path / "bert", adapter=result.model)
     assert main(["predict", "ner", str(result.model / "who"), "anna likes rome"]) == 0
 
