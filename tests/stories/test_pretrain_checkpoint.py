@@ -38,11 +38,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("decoder") / "base"
     tokenizer = train_bpe(["the old teacher wrote a letter", "老先生写信"] * 5, 300, special_tokens=(END_OF_TEXT,))
     torch.manual_seed(0)
-    config = GPT2Config(
-        vocab_size=tokenizer.vocab_size, max_len=80, d_model=64, n_layers=1, n_heads=2, bos_id=tokenizer.eos_id,
-        eos_id=tokenizer.eos_id, init_std=0.1,
-    )  # fmt: skip
-    LanguageModel(gpt2(config), tokenizer).save(folder)
+    shape = {"d_model": 64, "n_layers": 1, "n_heads": 2, "max_len": 80, "init_std": 0.1}
+    ids = {"vocab_size": tokenizer.vocab_size, "bos_id": tokenizer.eos_id, "eos_id": tokenizer.eos_id}
+    LanguageModel(gpt2(GPT2Config.model_validate(shape | ids)), tokenizer).save(folder)
     return folder
 
 
