@@ -9,20 +9,24 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import hanmo
 from hanmo.batches.mixture import SOURCE
 from hanmo.cli.app import main
-from hanmo.core.errors import ConfigError
+from hanmo.core.errors import ConfigError, ModelError
+from hanmo.core.runs import RunFolder
 from hanmo.core.toml import to_toml
 from hanmo.models.bert import BertConfig, bert
 from hanmo.models.directory import write_model
 from hanmo.stories.multi_task_recipe import MultiTaskRecipe
+from hanmo.stories.task_story import TaskStory
 from hanmo.stories.train import plan, read_recipe, train
 from hanmo.tasks import text_figures
 from hanmo.tasks.multi_task import mixed_task_loss
 from hanmo.tokenizers.tokenizer import Tokenizer
 from hanmo.tokenizers.words import train_words
+from hanmo.training.session import Session
 
 PEOPLE, PLACES = ("anna", "宝玉", "john", "黛玉"), ("paris", "金陵", "rome", "北京")
 MOODS = {"good": ("likes", "喜欢", "enjoys"), "bad": ("hates", "讨厌", "avoids")}
@@ -137,13 +141,17 @@ def test_an_interrupted_run_goes_on(run: Path, data: Path, tmp_path: Path, monke
     assert (tmp_path / "run/model/mood/model.safetensors").stat().st_mtime_ns == before
 
 
-def test_from_a_checkpoint(data: Path, tmp_path: Path) -> None:
+def write_bert(folder: Path, **shape: Any) -> None:
     words = [*PEOPLE, *PLACES, *(word for group in MOODS.values() for word in group), *map(str, range(1000))]
     tokenizer = train_words(words, 1200)
     torch.manual_seed(0)
-    shape = {"vocab_size": tokenizer.vocab_size, "d_model": 16, "n_layers": 1, "n_heads": 2, "max_len": 40}
-    write_model(tmp_path / "bert", bert(BertConfig.model_validate(shape), "BertForMaskedLM"))
-    tokenizer.save(tmp_path / "bert")
+    shape = {"vocab_size": tokenizer.vocab_size, "d_model": 16, "n_layers": 1, "n_heads": 2, "max_len": 40} | shape
+    write_model(folder, bert(BertConfig.model_validate(shape), "BertForMaskedLM"))
+    tokenizer.save(folder)
+
+
+def test_from_a_checkpoint(data: Path, tmp_path: Path) -> None:
+    write_bert(tmp_path / "bert")
     settings = recipe(
         data, model={"checkpoint": str(tmp_path / "bert")}, training={"epochs": 10, "lr": 1e-2, "patience": None}
     )
@@ -155,6 +163,110 @@ def test_from_a_checkpoint(data: Path, tmp_path: Path) -> None:
     assert {name.split(".")[0] for name in shared.keys() - dict(who.backbone.named_parameters()).keys()} == {"pooler"}
     assert all(torch.equal(parameter, shared[name]) for name, parameter in who.backbone.named_parameters())
     assert hanmo.pipeline("ner", tmp_path / "run/model/who", device="cpu")("anna likes rome")
+
+
+def with_adapter(data: Path, base: Path, adapter: dict[str, Any], **training: Any) -> MultiTaskRecipe:
+    values = recipe(data).model_dump(exclude_unset=True)
+    # two tasks that pool, for the checkpoint has no pooler, and one that does not
+    other = values["tasks"][1] | {"name": "other"}
+    return recipe(
+        data, model={"checkpoint": str(base)}, adapter=adapter, tasks=[*values["tasks"], other],
+        training={"lr": 1e-2, "patience": None, "checkpoint_seconds": None} | training,
+    )  # fmt: skip
+
+
+def test_one_adapter_on_the_encoder_and_a_head_for_each_task(data: Path, tmp_path: Path) -> None:
+    write_bert(tmp_path / "bert", d_model=64, init_std=0.1)
+    before = {file.name: file.read_bytes() for file in (tmp_path / "bert").iterdir()}
+    asked = with_adapter(data, tmp_path / "bert", {"rank": 4}, epochs=6)
+    result = train(asked, out=tmp_path / "run")
+    assert {file.name: file.read_bytes() for file in (tmp_path / "bert").iterdir()} == before
+    scores = result.evaluation["test"]["scores"]
+    assert scores["who f1"] > 0.8
+    assert scores["mood accuracy"] > 0.9
+    assert result.model == tmp_path / "run/adapter"
+    assert not (tmp_path / "run/model").exists()
+    told = json.loads((tmp_path / "run/run.json").read_text())
+    assert set(told["hashes"]) == {"tokenizer.json"} | {
+        f"adapter/{name}/adapter_model.safetensors" for name in ("who", "mood", "other")
+    }
+    newest = max((tmp_path / "run/checkpoints").iterdir())
+    trained = load_file(newest / "model.safetensors")
+    assert sum(tensor.numel() for tensor in trained.values()) == told["model"]["trained_parameters"]
+
+    files = {name: load_file(result.model / name / "adapter_model.safetensors") for name in ("who", "mood", "other")}
+    low_rank = {name for name in files["mood"] if "lora_" in name}
+    # queries, keys, values and three more of one layer
+    assert len(low_rank) == 2 * 6
+    assert {name for name in files["who"] if "lora_" in name} == low_rank
+    shared = [*low_rank, "base_model.model.bert.pooler.dense.weight"]
+    assert all(torch.equal(files["mood"][name], files["other"][name]) for name in shared)
+    assert all(torch.equal(files["mood"][name], files["who"][name]) for name in low_rank)
+    head = "base_model.model.classifier.weight"
+    assert not torch.equal(files["mood"][head], files["other"][head])
+    assert not any("pooler" in name for name in files["who"])
+
+    mood = hanmo.pipeline("text-classification", result.model / "mood", device="cpu")
+    assert [answer["label"] for answer in mood(["宝玉 讨厌 rome", "anna likes 北京"])] == ["bad", "good"]
+    who = hanmo.load(tmp_path / "bert", adapter=result.model / "who")
+    assert who.adapters == ("default",)
+    with pytest.raises(ModelError, match="another kind of model or other labels"):
+        who.add_adapter(result.model / "mood", "mood")
+    with pytest.raises(ModelError, match=r"adapter_config\.json: this file is missing"):
+        hanmo.load(tmp_path / "bert", adapter=result.model)
+    assert main(["predict", "ner", str(result.model / "who"), "anna likes rome"]) == 0
+
+
+@pytest.mark.parametrize(
+    "adapter",
+    [
+        {"rank": 2, "dora": True, "base_dtype": "int8"},
+        {"method": "bottleneck", "size": 4},
+        {"method": "prompt", "n_tokens": 4, "text": "anna likes"},
+        {"method": "prefix", "n_tokens": 4},
+    ],
+    ids=["dora-int8", "bottleneck", "prompt", "prefix"],
+)
+def test_an_interrupted_run_with_an_adapter_goes_on(
+    adapter: dict[str, Any], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_bert(tmp_path / "bert", d_model=64, d_ff=80)
+    asked = with_adapter(data, tmp_path / "bert", adapter, n_steps=8, eval_every=4, checkpoint_steps=2)
+    train(asked, out=tmp_path / "whole")
+    step, n = Session.take_step, 0
+
+    def cut(self: Any) -> Any:
+        nonlocal n
+        n += 1
+        if n == 5:
+            raise KeyboardInterrupt
+        return step(self)
+
+    monkeypatch.setattr(Session, "take_step", cut)
+    with pytest.raises(KeyboardInterrupt):
+        train(asked, out=tmp_path / "run")
+    monkeypatch.undo()
+    result = train(asked, out=tmp_path / "run", resume=True)
+    for name in ("who", "mood", "other"):
+        one, two = (tmp_path / run / "adapter" / name / "adapter_model.safetensors" for run in ("whole", "run"))
+        assert one.read_bytes() == two.read_bytes()
+    # judged again from what was stored
+    told = (tmp_path / "run/predictions.jsonl").read_text()
+    (tmp_path / "run/evaluation.json").write_text(json.dumps({"dev": result.evaluation["dev"]}))
+    TaskStory(asked, RunFolder(tmp_path / "run"), False).judge("test")
+    assert json.loads((tmp_path / "run/evaluation.json").read_text()) == result.evaluation
+    assert (tmp_path / "run/predictions.jsonl").read_text() == told
+
+
+def test_an_adapter_of_several_tasks_needs_a_base_and_places(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="needs a trained model"):
+        recipe(data, adapter={"rank": 4})
+    write_bert(tmp_path / "bert")
+    with pytest.raises(ConfigError, match=r"'qery'.*There are: "):
+        plan(with_adapter(data, tmp_path / "bert", {"targets": ["qery"]}, n_steps=1))
+    assert "trained (" in plan(with_adapter(data, tmp_path / "bert", {"targets": ["query"]}, n_steps=1))
+    with pytest.raises(ConfigError, match="no module of this model is called 'embedings'"):
+        plan(with_adapter(data, tmp_path / "bert", {"save": ["embedings"]}, n_steps=1))
 
 
 def test_a_study_of_several_tasks(data: Path, tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ def _front_matter(record: RunRecord, license: str) -> str:
     lines = ["---"]
     if languages := _languages(record):
         lines += ["language:", *(f"- {code}" for code in languages)]
-    lines += [f"license: {_quoted(license)}", "library_name: hanmo", "pipeline_tag: text-generation", "tags:"]
+    lines += [f"license: {_quoted(license)}", "library_name: hanmo", "pipeline_tag: text-generation"]
+    lines += [f"base_model: {_quoted(record.checkpoint)}"] if record.checkpoint else []
+    lines += ["tags:"]
     lines += [f"- {_quoted(tag)}" for tag in ("hanmo", "causal-lm", *([family] if family else []))]
     values = {"bits_per_byte": "Bits per byte", "perplexity": "Perplexity per token", "loss": "Loss (nats per token)"}
     heldout = record.evaluation.heldout if record.evaluation else None
@@ -79,7 +81,7 @@ def _data(record: RunRecord, say: Writer) -> str:
 def _results(record: RunRecord, say: Writer) -> str:
     if record.evaluation is None:
         return say("not_recorded")
-    names = {"xz": "xz -9", "gzip": "gzip -9", "order0": say("order0")}
+    names = {"xz": "xz -9", "gzip": "gzip -9", "order0": say("order0"), "checkpoint": say("checkpoint")}
     rows = [(f"**{say('this_model')}**", record.evaluation.heldout.bits_per_byte)]
     rows += [(names.get(key, _inline(key)), value) for key, value in record.evaluation.baselines.items()]
     if ngram := record.evaluation.ngram:
@@ -112,6 +114,22 @@ repeat what stands in its training documents, personal data and bias included. D
 _LIMITS_ZH = """这是一个小模型，只用上述文档从零训练，没有用过其他数据。它擅长按这些文档的风格续写，给出的事实不可靠，没有做过指令微调\
 和安全对齐，也可能复述训练文档中的原文，包括其中的个人信息和偏见。请不要把它写的内容当作建议。"""
 
+_LIMITS_OF_CHECKPOINT = """This model was trained further on the documents above; what its base knows and what is wrong with \
+it, it has too. It may repeat what stands in the documents, personal data and bias included. Do not use what it writes as \
+advice."""
+
+_LIMITS_OF_CHECKPOINT_ZH = """本模型在上述文档上继续训练，基座模型的能力和缺陷它都有。它可能复述文档中的原文，包括其中的个人信息和偏见。\
+请不要把它写的内容当作建议。"""
+
+_LOAD_ADAPTER = """This folder holds an adapter, a few parameters beside the base model, in PEFT's layout.
+
+```python
+import hanmo
+
+model = hanmo.load({base}, adapter="path/to/this/folder")
+print(model.generate({prompt}, max_new_tokens=60))
+```"""
+
 
 def _what(record: RunRecord, say: Writer) -> str:
     """Kind, size and training in one paragraph."""
@@ -120,12 +138,18 @@ def _what(record: RunRecord, say: Writer) -> str:
     training = run.training
     if say.lang == "zh":
         text = f"用 hanmo 从零训练的{f' {_inline(name)} ' if name else ''}语言模型"
+        if record.checkpoint:
+            what = "适配器" if record.model_folder == "adapter" else "语言模型"
+            text = f"用 hanmo 在 {_inline(record.checkpoint)} 基础上继续训练的{what}"
         text += f"，{say.amount(model.parameters)}参数" if model is not None and model.parameters else ""
         if training is not None and training.tokens is not None and training.n_steps is not None:
             text += f"，共训练 {say.integer(training.n_steps)} 步、{say.amount(training.tokens)}词元"
             text += f"，用时 {say.time(training.seconds)}" if training.seconds is not None else ""
         return text + "。"
     text = f"A {_inline(name) + ' ' if name else ''}language model trained from scratch with hanmo"
+    if record.checkpoint:
+        what = "An adapter" if record.model_folder == "adapter" else "A language model"
+        text = f"{what} trained with hanmo on the base of {_inline(record.checkpoint)}"
     text += f", {say.amount(model.parameters)} parameters" if model is not None and model.parameters else ""
     if training is not None and training.tokens is not None and training.n_steps is not None:
         text += f", {say.integer(training.n_steps)} steps over {say.amount(training.tokens)} tokens"
@@ -144,6 +168,9 @@ def model_card(record: RunRecord, *, license: str = "unknown") -> str:
     prompts = [sample.prompt for sample in record.samples if sample.prompt.strip()]
     prompt = json.dumps(printable(prompts[0] if prompts else en("next_prompt")), ensure_ascii=False)
     source = record.corpus.source if record.corpus else None
+    load = _LOAD.format(prompt=prompt)
+    if record.model_folder == "adapter":
+        load = _LOAD_ADAPTER.format(prompt=prompt, base=json.dumps(record.checkpoint, ensure_ascii=False))
     sections = [
         f"# {_inline(record.name)}",
         _what(record, en),
@@ -155,14 +182,14 @@ def model_card(record: RunRecord, *, license: str = "unknown") -> str:
         _results(record, en),
         en("eval_note"),
         "## Limits",
-        _LIMITS,
+        _LIMITS_OF_CHECKPOINT if record.checkpoint else _LIMITS,
         "## How to load",
-        _LOAD.format(prompt=prompt),
+        load,
         "## 中文说明",
         _what(record, zh),
         _data(record, zh),
         _results(record, zh),
-        _LIMITS_ZH,
+        _LIMITS_OF_CHECKPOINT_ZH if record.checkpoint else _LIMITS_ZH,
     ]
     hashes = [f"- `{re.sub('[`]', '', _inline(name))}` {_inline(digest)}" for name, digest in record.run.hashes.items()]
     if hashes:

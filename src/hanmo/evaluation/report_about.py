@@ -204,16 +204,17 @@ def _energy(record: RunRecord, say: Writer) -> Html | None:
 def next_section(record: RunRecord, say: Writer) -> Html:
     """Commands and code that start from this run."""
     folder = str(record.path)
-    model = shlex.quote(f"{folder}/model")
+    place = f"{folder}/{record.model_folder}"
+    model = shlex.quote(place)
     prompt = record.samples[0].prompt.strip() if record.samples else ""
     prompt = prompt if prompt and "\n" not in prompt else say("next_prompt")
     quoted = shlex.quote(prompt)
     own = "hanmo quickstart --corpus my_folder"
-    python = f"import hanmo\n\nmodel = hanmo.load({f'{folder}/model'!r})\nprint(model.generate({prompt!r}, max_new_tokens=60))"
+    python = f"import hanmo\n\nmodel = hanmo.load({place!r})\nprint(model.generate({prompt!r}, max_new_tokens=60))"
     transformers = (
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        f"model = AutoModelForCausalLM.from_pretrained({f'{folder}/model'!r})\n"
-        f"tokenizer = AutoTokenizer.from_pretrained({f'{folder}/model'!r})"
+        f"model = AutoModelForCausalLM.from_pretrained({place!r})\n"
+        f"tokenizer = AutoTokenizer.from_pretrained({place!r})"
     )
     entries = [
         ("next_generate", f"hanmo generate {model} {quoted}"),

@@ -273,7 +273,7 @@ def evaluation_section(record: RunRecord, say: Writer) -> Html:
         return nothing(say)
     heldout, baselines = evaluation.heldout, evaluation.baselines
     rows = [(say("this_model"), heldout.bits_per_byte, True)]
-    names = {"xz": "xz -9", "gzip": "gzip -9", "order0": say("order0")}
+    names = {"xz": "xz -9", "gzip": "gzip -9", "order0": say("order0"), "checkpoint": say("checkpoint")}
     rows += [(names.get(key, key), value, False) for key, value in baselines.items()]
     if ngram := evaluation.ngram:
         rows.append((say("ngram", order=say.integer(ngram.order)), ngram.bits_per_byte, False))

@@ -310,6 +310,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "against_xz": ("Against xz\u00a0-9", "与 xz\u00a0-9 相比"),
     "this_model": ("This model", "本模型"),
     "order0": ("Order-0 token model", "零阶词元模型"),
+    "checkpoint": ("The checkpoint before", "训练前的检查点"),
     "ngram": ("Kneser–Ney {order}-gram", "Kneser–Ney {order} 元模型"),
     "ngram_note": ("The {order}-gram model (interpolated modified Kneser–Ney) only counts the same tokens, {tokens} of them", "{order} 元模型（插值修正 Kneser–Ney 平滑）只对同样的词元计数，共 {tokens}个"),
     "ngram_all": (", all of the training text", "，即全部训练文本"),

@@ -221,6 +221,16 @@ class RunRecord(_Record):
         """The run's name, or its folder's."""
         return self.run.name or self.path.resolve().name
 
+    @property
+    def checkpoint(self) -> str | None:
+        """The model that training began with; None if it began with nothing."""
+        return (self.run.recipe.get("model") or {}).get("checkpoint")
+
+    @property
+    def model_folder(self) -> str:
+        """Where in the run folder the model is, or what was trained of it."""
+        return "model" if self.run.recipe.get("adapter") is None else "adapter"
+
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
 

@@ -11,12 +11,15 @@ from hanmo.core.settings import Settings
 from hanmo.models.checks import check_activation
 
 __all__ = [
-    "ALL_LINEAR", "AdapterSettings", "AnyAdapter", "BottleneckSettings", "IA3Settings", "LoraSettings", "PrefixSettings",
-    "PromptSettings",
+    "ALL_LINEAR", "NEEDS_A_BASE", "AdapterSettings", "AnyAdapter", "BottleneckSettings", "IA3Settings", "LoraSettings",
+    "PrefixSettings", "PromptSettings",
 ]  # fmt: skip
 
 ALL_LINEAR = "all-linear"
 """Every linear layer but those of the head."""
+
+NEEDS_A_BASE = "[adapter] needs a trained model to go with; give model.checkpoint, or leave it out"
+"""What a recipe says that has no such model."""
 
 
 class _Common(Settings):

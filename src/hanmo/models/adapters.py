@@ -27,7 +27,7 @@ from hanmo.nn.ia3 import IA3Linear
 from hanmo.nn.linear import Linear
 from hanmo.nn.virtual_tokens import VirtualTokens
 
-__all__ = ["Adapter", "AdapterSet", "adapters_of"]
+__all__ = ["Adapter", "AdapterSet", "adapter_sets", "adapters_of"]
 
 _HELD_LEAST = 64
 """Matrices with fewer inputs or outputs stay in float32: little to save."""
@@ -71,7 +71,8 @@ class AdapterSet:
         self._adapters: dict[str, Adapter] = {}
         self._active: str | None = None
         self._merged = False
-        self._parameters: dict[str, nn.Parameter] = {}
+        self._own_parameters: dict[str, nn.Parameter] = {}
+        """The model's own, where an adapter had others."""
         model.requires_grad_(False)
         self._base: dict[str, nn.Module | None] = {
             site.path: model.get_submodule(site.path) for site in self.sites.values()
@@ -164,6 +165,36 @@ class AdapterSet:
         self.switch(name)
         return adapter
 
+    def share(self, name: str, other: AdapterSet, settings: AdapterSettings, *, where: str = "adapter") -> Adapter:
+        """Take in an adapter of another model that has the same encoder as this one, and switch to it: what it changes there
+        is one and the same for both; what is trained whole outside of the encoder, such as a head, is each model's own.
+
+        Args:
+            name: of the other's adapter, and of this one.
+            other: the set of the other model. Both sets were made before the first adapter.
+            settings: of the adapter; `save` names modules of this model.
+            where: what errors name.
+
+        Raises:
+            ConfigError: as `add`.
+        """
+        theirs = other[name]
+        rules = saved_rules(self.model, settings.save, where=f"{where}.save")
+        with other.disabled():
+            whole = {id(other.model.get_parameter(ours)): parameter for ours, parameter in theirs.parameters.items()}
+            fresh = self._whole(rules)
+            own = {ours: whole.get(id(self.model.get_parameter(ours)), parameter) for ours, parameter in fresh.items()}
+            # an encoder may have parts that this model does not know, such as a pooler
+            places = {site.path for site in self.sites.values()}
+            modules = {
+                path: module
+                for path, module in theirs.modules.items()
+                if path in places or isinstance(module, VirtualTokens)
+            }
+            self._base |= {path: other._base[path] for path in modules}
+            parts = {site: part for site, part in theirs.parts.items() if not site or site in self.sites}
+            return self.put(name, Adapter(settings, parts, modules, own, tuple(rules)))
+
     def switch(self, name: str | None) -> None:
         """Compute with this adapter; with the model as it was for None.
 
@@ -184,7 +215,7 @@ class AdapterSet:
             self.model.config = room_beside(self._config, n_virtual, where="adapter")
         for ours, parameter in wanted.parameters.items():
             now = self.model.get_parameter(ours)
-            self._parameters[ours] = now
+            self._own_parameters.setdefault(ours, now)
             parameter.data = parameter.data.to(now.device)
             _put(self.model, ours, parameter)
         self._active = name
@@ -201,12 +232,9 @@ class AdapterSet:
             if merged:
                 self.merge()
 
-    def trained_names(self) -> set[str]:
-        """Names in the model's `state_dict` of what belongs to the active adapter; all else stays as it was read."""
-        if self._active is None:
-            return set()
-        own = {id(parameter) for parameter in self._adapters[self._active].trained()}
-        return {name for name, tensor in self.model.state_dict(keep_vars=True).items() if id(tensor) in own}
+    def trained(self) -> list[nn.Parameter]:
+        """Everything that belongs to the active adapter; all else stays as it was read."""
+        return [] if self._active is None else self._adapters[self._active].trained()
 
     def merge(self) -> None:
         """Make the active adapter part of the model's own matrices: the same function, at the model's own speed.
@@ -250,10 +278,10 @@ class AdapterSet:
         if self._active is not None:
             for path in self._adapters[self._active].modules:
                 _put(self.model, path, self._base[path])
-            for ours, parameter in self._parameters.items():
-                _put(self.model, ours, parameter)
+            for ours in self._adapters[self._active].parameters:
+                _put(self.model, ours, self._own_parameters[ours])
         self.model.config = self._config
-        self._parameters, self._active, self._merged = {}, None, False
+        self._active, self._merged = None, False
 
     def make_virtual(
         self,
@@ -292,7 +320,7 @@ class AdapterSet:
 
     def _own(self, name: str) -> nn.Parameter:
         """A parameter of the model itself."""
-        return self._parameters[name] if name in self._parameters else self.model.get_parameter(name)
+        return self._own_parameters[name] if name in self._own_parameters else self.model.get_parameter(name)
 
 
 _SET = "_adapter_set"
@@ -301,6 +329,11 @@ _SET = "_adapter_set"
 def adapters_of(model: Any) -> AdapterSet | None:
     """The adapters of a model; None if it never had any."""
     return model.__dict__.get(_SET)
+
+
+def adapter_sets(model: nn.Module) -> list[AdapterSet]:
+    """The adapters of a model, or of the models that it consists of; none if it never had any."""
+    return [own for module in model.modules() if (own := adapters_of(module)) is not None]
 
 
 def _plain(module: Any) -> nn.Linear:

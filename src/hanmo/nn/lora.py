@@ -51,8 +51,8 @@ class LowRank(nn.Module):
     def norms(self, weight: Tensor) -> Tensor:
         """‖W + s B A‖ of each row, (o,), without making that matrix; no gradient goes through it (§4.3 there)."""
         with torch.no_grad():
-            a, b = self.a.float(), self.b.float() * self.scale
-            weight = weight.float()
+            wide = torch.promote_types(self.a.dtype, torch.float32)
+            a, b, weight = self.a.to(wide), self.b.to(wide) * self.scale, weight.to(wide)
             squares = weight.square().sum(1) + 2 * (weight @ a.T * b).sum(1) + (b @ (a @ a.T) * b).sum(1)
             return squares.clamp(min=0).sqrt().to(self.a.dtype)
 

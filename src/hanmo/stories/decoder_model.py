@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from hanmo.core.settings import differs
 from hanmo.stories.recipe import ModelSection
 
 if TYPE_CHECKING:
@@ -18,21 +17,10 @@ __all__ = ["DecoderSection", "build_decoder", "new_decoder", "open_decoder"]
 
 
 class DecoderSection(ModelSection):
-    """A trained decoder to start from, or the shape of one that starts from nothing."""
+    """The same, with the tokenizer that starts from nothing."""
 
-    checkpoint: str | None = None
-    """Model directory or name on the Hugging Face hub, of any family that continues texts: GPT-2, Llama, Qwen, …"""
     vocab_size: int = Field(default=8192, ge=300, le=1_000_000)
     """Tokens of a tokenizer that is trained on the training texts; few texts may yield fewer."""
-
-    @model_validator(mode="after")
-    def _checkpoint_has_a_shape(self) -> DecoderSection:
-        given = {name for name in set(type(self).model_fields) - {"checkpoint"} if differs(self, name)}
-        if self.checkpoint is not None and given:
-            raise ValueError(
-                f"{', '.join(sorted(given))} cannot be chosen with a checkpoint, whose shape is its own; leave them out"
-            )
-        return self
 
 
 def build_decoder(

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hanmo.stories.multi_task_recipe import MultiTaskRecipe, TaggingEntry
+from hanmo.stories.multi_task_recipe import ClassificationEntry, MultiTaskRecipe, TaggingEntry
 from hanmo.stories.task_model import build_encoder
 from hanmo.stories.task_story import Judged, Learning, TaskWork
 
@@ -33,7 +33,7 @@ class MultiTaskWork(TaskWork[MultiTaskRecipe, "MultiTaskModel"]):
 
     @property
     def folders(self) -> tuple[str, ...]:
-        return tuple(f"model/{name}" for name in self._works)
+        return tuple(f"{super(MultiTaskWork, self).folders[0]}/{name}" for name in self._works)
 
     def read(self) -> Splits[TaskedExample]:
         from hanmo.tasks.multi_task import TaskedExample
@@ -59,8 +59,7 @@ class MultiTaskWork(TaskWork[MultiTaskRecipe, "MultiTaskModel"]):
         texts = [text for example in splits.train for text in _texts(example.example)]
         models: dict[str, Any] = {}
         tokenizer: Tokenizer | None = None
-        # a classifier of texts may pool, and then its encoder has the pooler of the checkpoint
-        for entry in sorted(self.recipe.tasks, key=lambda entry: isinstance(entry, TaggingEntry)):
+        for entry in self._classifiers_first():
             head, choose = self._head(entry.name, parts[entry.name])
             if tokenizer is None:
                 models[entry.name], tokenizer = build_encoder(
@@ -77,6 +76,16 @@ class MultiTaskWork(TaskWork[MultiTaskRecipe, "MultiTaskModel"]):
         for entry in self.recipe.tasks:
             loaded[entry.name] = self._loaded(entry, models[entry.name], copy_of(tokenizer), parts[entry.name])
         return MultiTaskModel(loaded)
+
+    def begin(self, splits: Splits[TaskedExample]) -> MultiTaskModel:
+        model = self.build(splits)
+        if self.recipe.adapter is not None:
+            from hanmo.tasks.adapted import adapt_together
+
+            assert self.recipe.model.checkpoint is not None
+            networks = [model.parts[entry.name].model for entry in self._classifiers_first()]
+            adapt_together(networks, self.recipe.adapter, self.recipe.model.checkpoint)
+        return model
 
     def learn(self, model: MultiTaskModel, splits: Splits[TaskedExample]) -> Learning:
         from hanmo.batches.mixture import MixedBatches
@@ -131,12 +140,20 @@ class MultiTaskWork(TaskWork[MultiTaskRecipe, "MultiTaskModel"]):
 
     def restore(self, model: MultiTaskModel, run: Path) -> None:
         from hanmo.models.directory import read_model
+        from hanmo.tasks.adapted import restore_adapter
 
         for name, folder in zip(self._works, self.folders, strict=True):
             part: Any = model.parts[name].model
+            if self.recipe.adapter is not None:
+                restore_adapter(part, run / folder)
+                continue
             stored = read_model(run / folder, architecture=part.architecture)
             # a task that does not pool has stored no pooler; another one brings it
             part.load_state_dict(stored.state_dict(), strict=False)
+
+    def _classifiers_first(self) -> list[ClassificationEntry | TaggingEntry]:
+        """The tasks, those in front whose model may pool: its encoder has the pooler of the checkpoint."""
+        return sorted(self.recipe.tasks, key=lambda entry: isinstance(entry, TaggingEntry))
 
     def _part(self, splits: Splits[TaskedExample], name: str) -> Splits[Any]:
         """The examples of one task."""

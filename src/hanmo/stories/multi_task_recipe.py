@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from hanmo.core.settings import Settings
 from hanmo.stories.classification_recipe import ClassificationRecipe
@@ -72,12 +72,6 @@ class MultiTaskRecipe(TaskRecipe):
     """Batches are drawn from tasks in proportion to their rows to this power: 1 by size, 0 from all alike. An epoch has as
     many batches as all tasks together."""
     model: EncoderSection = EncoderSection()
-
-    @model_validator(mode="after")
-    def _tasks_train_the_encoder(self) -> MultiTaskRecipe:
-        if self.adapter is not None:
-            raise ValueError("several tasks train the encoder that they share; leave [adapter] out")
-        return self
 
     @field_validator("tasks")
     @classmethod

@@ -18,13 +18,14 @@ from hanmo.core.toml import to_toml
 from hanmo.stories.evaluate import evaluate_run, write_samples
 from hanmo.stories.ngram_baseline import ngram_baseline
 from hanmo.stories.recipe import PretrainRecipe
-from hanmo.stories.result import PretrainResult, example_prompt, recorded_result
+from hanmo.stories.result import PretrainResult, count_parameters, example_prompt, recorded_result, weights_file
 from hanmo.stories.story import Story, now
 
 if TYPE_CHECKING:
     import numpy as np
 
     from hanmo.models.causal_lm import CausalLM
+    from hanmo.tasks.language_model import LanguageModel
     from hanmo.tokenizers.tokenizer import Tokenizer
     from hanmo.training.result import FitResult
 
@@ -52,11 +53,28 @@ def pretrain(
     return _Pretraining(recipe, run, resume).carry_out(command)
 
 
-def build_model(recipe: PretrainRecipe, vocab_size: int, eos_id: int | None) -> CausalLM:
-    """The untrained model of a recipe, its weights drawn with the recipe's seed."""
-    from hanmo.stories.decoder_model import new_decoder
+def build_model(recipe: PretrainRecipe, tokenizer: Tokenizer) -> LanguageModel:
+    """The untrained model of a recipe, its weights drawn with the recipe's seed; or its checkpoint, with an adapter if it asks
+    for one.
 
-    return new_decoder(recipe.model, vocab_size=vocab_size, eos_id=eos_id, seed=recipe.seed)
+    Raises:
+        ModelError: if the checkpoint cannot be read, or is no decoder of attention layers.
+        ConfigError: if the adapter cannot go to it.
+    """
+    from hanmo.core.seeds import seed_everything
+    from hanmo.stories.decoder_model import new_decoder, open_decoder
+    from hanmo.tasks.adapted import adapt
+    from hanmo.tasks.language_model import LanguageModel
+
+    checkpoint = recipe.model.checkpoint
+    if checkpoint is None:
+        model = new_decoder(recipe.model, vocab_size=tokenizer.vocab_size, eos_id=tokenizer.eos_id, seed=recipe.seed)
+        return LanguageModel(model, tokenizer)
+    seed_everything(recipe.seed)
+    lm = open_decoder(checkpoint)
+    if recipe.adapter is not None:
+        adapt(lm.model, recipe.adapter, checkpoint)
+    return lm
 
 
 class _Pretraining(Story[PretrainRecipe, PretrainResult]):
@@ -68,16 +86,20 @@ class _Pretraining(Story[PretrainRecipe, PretrainResult]):
         return recorded_result(self.run)
 
     def tell(self) -> PretrainResult:
+        from hanmo.models.families import family_of
+
         self.stage("corpus", self.run.path / "corpus" / "corpus.json", self._collect)
         self.stage("tokenizer", self.run.path / "tokenizer" / "tokenizer_config.json", self._train_tokenizer)
         tokenizer = self._tokenizer()
         self.stage("encode", self.run.path / "shards" / "heldout" / "shards.json", lambda: self._encode(tokenizer))
-        model = build_model(self.recipe, tokenizer.vocab_size, tokenizer.eos_id)
+        lm = build_model(self.recipe, tokenizer)
+        model: Any = lm.model
         table = self._fill_token_table(model, tokenizer)
-        parameters = sum(parameter.numel() for parameter in model.parameters())
-        config = model.config
+        parameters, trained = count_parameters(model)
+        if self.recipe.adapter is not None:
+            table |= {"trained_parameters": trained}
+        config, family = model.config, family_of(model.config).model_type
         assert isinstance(config, Settings)
-        family = self.recipe.model.family
         self.run.record(
             model={"family": family, "parameters": parameters, "config": config.model_dump(mode="json"), **table}
         )
@@ -88,10 +110,10 @@ class _Pretraining(Story[PretrainRecipe, PretrainResult]):
         if fitted.status == "stopped":
             self.close("interrupted", None)
         else:
-            evaluation = self._finish(model, tokenizer, fitted)
+            evaluation = self._finish(lm)
         return PretrainResult(
             run=self.run.path, status=fitted.status, stopped_by=fitted.stopped_by,
-            seconds=self.seconds(), parameters=parameters,
+            seconds=self.seconds(), parameters=parameters, trained=table.get("trained_parameters"),
             n_tokens=fitted.n_tokens, tokens_per_s=self.run.read()["training"]["tokens_per_s"], evaluation=evaluation,
             prompt=example_prompt(self.run) if evaluation else "",
         )  # fmt: skip
@@ -150,10 +172,11 @@ class _Pretraining(Story[PretrainRecipe, PretrainResult]):
         from hanmo.batches.blocks import TokenBlocks
         from hanmo.core.devices import choose_compute, pick_device
         from hanmo.evaluation.perplexity import evaluate_blocks
+        from hanmo.models.adapters import adapter_sets
         from hanmo.tasks.causal_lm import causal_lm_loss
         from hanmo.training.loop import fit
 
-        recipe, length = self.recipe, self.recipe.model.max_len
+        recipe, length = self.recipe, self.recipe.block_len(model.config.max_len)
         train_ids, heldout_ids = self._shard("train", tokenizer), self._shard("heldout", tokenizer)
         batches = TokenBlocks(train_ids, block_len=length, batch_size=recipe.batches.batch_size, seed=recipe.seed)
         if recipe.infilling is not None:
@@ -186,11 +209,16 @@ class _Pretraining(Story[PretrainRecipe, PretrainResult]):
             "tokenizer": tokenizer.sha256,
             "model": sha256_text(config.model_dump_json(exclude={"calibration"})),
         } | self._vectors_identity()
-        say(
-            f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(train_ids):,} training tokens, on {compute.device}"
-        )
+        settings, few = recipe.training, ""
+        parameters, trained = count_parameters(model)
+        if recipe.adapter is not None:
+            identity |= {"base": adapter_sets(model)[0].base_hash or "", "adapter": recipe.adapter.model_dump_json()}
+            # torch.compile would have to trace through the adapter's own gradients
+            settings = settings.model_copy(update={"compile": "off"})
+            few = f", of which {trained:,} ({trained / parameters:.2%}) are trained"
+        say(f"{parameters:,} parameters{few}, {len(train_ids):,} training tokens, on {compute.device}")
         fitted = fit(
-            model, loss=causal_lm_loss, batches=batches, settings=recipe.training, run=self.run, evaluate=evaluate,
+            model, loss=causal_lm_loss, batches=batches, settings=settings, run=self.run, evaluate=evaluate,
             identity=identity, compute=compute, resume=self.resume and self.run.checkpoints.exists(),
         )  # fmt: skip
         step_tokens = recipe.batches.batch_size * length * recipe.training.accumulate
@@ -211,35 +239,34 @@ class _Pretraining(Story[PretrainRecipe, PretrainResult]):
         )  # fmt: skip
         return fitted
 
-    def _finish(self, model: CausalLM, tokenizer: Tokenizer, fitted: FitResult) -> dict[str, Any]:
+    def _finish(self, lm: LanguageModel) -> dict[str, Any]:
         from hanmo.evaluation.card import write_model_card
         from hanmo.evaluation.report import write_report
         from hanmo.evaluation.run_files import read_run
-        from hanmo.models.directory import write_model
 
         recipe = self.recipe
-        model.eval()
+        lm.model.eval()
+        folder = self.run.path / ("model" if recipe.adapter is None else "adapter")
         with self.timed("model"):
-            write_model(self.run.model, model)
-            tokenizer.save(self.run.model)
+            lm.save(folder)
         with self.timed("evaluate"):
-            evaluation = evaluate_run(self.run.path, model, tokenizer, recipe)
+            evaluation = evaluate_run(self.run.path, lm, recipe)
         with self.timed("ngram"):
-            evaluation["ngram"] = ngram_baseline(self.run.path, vocab_size=tokenizer.vocab_size)
+            evaluation["ngram"] = ngram_baseline(self.run.path, vocab_size=lm.tokenizer.vocab_size)
             write_json(self.run.path / "evaluation.json", evaluation)
         with self.timed("samples"):
             write_samples(self.run.path, recipe)
-        weights = self.run.model / "model.safetensors"
+        weights = folder / weights_file(folder.name)
         self.run.record(
             status="finished", finished=now(), seconds=self.seconds(), energy=self.energy_used(),
             hashes={
                 "train.jsonl.gz": sha256_file(self.run.path / "corpus" / "train.jsonl.gz"),
                 "heldout.jsonl.gz": sha256_file(self.run.path / "corpus" / "heldout.jsonl.gz"),
-                "tokenizer.json": tokenizer.sha256, "model.safetensors": sha256_file(weights),
+                "tokenizer.json": lm.tokenizer.sha256, weights.name: sha256_file(weights),
             },
         )  # fmt: skip
         write_text(self.run.path / "recipe.toml", to_toml(recipe.model_dump(mode="json")))
-        write_model_card(self.run.model, read_run(self.run.path))
+        write_model_card(folder, read_run(self.run.path))
         write_report(self.run.path, lang=recipe.lang)
         return evaluation
 

@@ -7,9 +7,11 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from hanmo.core.errors import ConfigError
 from hanmo.core.paths import existing_path
 from hanmo.core.settings import Settings, differs
 from hanmo.corpora.build import CorpusSettings
+from hanmo.models.adapter_settings import NEEDS_A_BASE, AnyAdapter
 from hanmo.training.settings import TrainingSettings
 
 __all__ = [
@@ -64,8 +66,10 @@ class TokenizerSection(Settings):
 
 
 class ModelSection(Settings):
-    """Family and size of the model."""
+    """A trained decoder to start from, or family and size of one that starts from nothing."""
 
+    checkpoint: str | None = None
+    """Model directory or name on the Hugging Face hub, of any family that continues texts: GPT-2, Llama, Qwen, …"""
     family: Literal["gpt2", "llama"] = "gpt2"
     """Composition: GPT-2 (learned positions, LayerNorm, GELU) or Llama (rotary, RMSNorm, SwiGLU)."""
     n_layers: int = Field(default=4, ge=1)
@@ -79,7 +83,7 @@ class ModelSection(Settings):
     d_ff: int | None = Field(default=None, ge=8)
     """Width of the feed-forward layer; None: the family's custom (4 × d_model, or 8/3 × d_model for llama)."""
     max_len: int = Field(default=256, ge=8)
-    """Context, in tokens; also the block length of training."""
+    """Context, in tokens."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout everywhere the family has it."""
     embeddings: str | None = None
@@ -87,6 +91,15 @@ class ModelSection(Settings):
     theirs."""
     freeze_embeddings: bool = False
     """Keep the token vectors as they are; the output layer too where it is tied to them."""
+
+    @model_validator(mode="after")
+    def _checkpoint_has_a_shape(self) -> ModelSection:
+        given = {name for name in set(type(self).model_fields) - {"checkpoint"} if differs(self, name)}
+        if self.checkpoint is not None and given:
+            raise ValueError(
+                f"{', '.join(sorted(given))} cannot be chosen with a checkpoint, whose shape is its own; leave them out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _embeddings_fit(self) -> ModelSection:
@@ -126,7 +139,9 @@ class BatchSection(Settings):
     """Batches of packed blocks."""
 
     batch_size: int = Field(default=16, ge=1)
-    """Blocks of `model.max_len` tokens in a micro-batch."""
+    """Blocks in a micro-batch."""
+    block_len: int | None = Field(default=None, ge=8)
+    """Tokens in a block, and in a window of the evaluation; the model's whole context if None."""
 
 
 class InfillingSection(Settings):
@@ -170,10 +185,53 @@ class PretrainRecipe(Settings):
     """Whether and how often the middle is to be filled in; None: never."""
     training: TrainingSettings = TrainingSettings(minutes=3)
     samples: SampleSection = SampleSection()
+    adapter: AnyAdapter | None = None
+    """Train a few numbers beside the checkpoint, which stays as it is; train all of it if None."""
     eval_tokens: int = Field(default=32_768, ge=256)
     """Held-out tokens of each evaluation during training; the final one reads all."""
+
+    @model_validator(mode="after")
+    def _checkpoint_has_a_tokenizer(self) -> PretrainRecipe:
+        given = [name for name in TokenizerSection.model_fields if differs(self.tokenizer, name)]
+        if self.model.checkpoint is not None and given:
+            raise ValueError(
+                f"tokenizer.{given[0]} cannot be chosen with model.checkpoint, whose tokenizer is its own; leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _adapters_have_a_base(self) -> PretrainRecipe:
+        if self.adapter is not None and self.model.checkpoint is None:
+            raise ValueError(NEEDS_A_BASE)
+        return self
+
+    @model_validator(mode="after")
+    def _blocks_fit(self) -> PretrainRecipe:
+        if self.model.checkpoint is None:
+            try:
+                self.block_len(self.model.max_len)
+            except ConfigError as error:
+                raise ValueError(str(error)) from error
+        return self
+
+    def block_len(self, max_len: int) -> int:
+        """Tokens in a block.
+
+        Args:
+            max_len: the model's context.
+
+        Raises:
+            ConfigError: if they do not fit into it.
+        """
+        if self.batches.block_len is not None and self.batches.block_len > max_len:
+            raise ConfigError(
+                f"{self.batches.block_len} tokens do not fit into the {max_len} positions that the model has for a text",
+                where="batches.block_len", remedy="Take fewer, or leave it out.",
+            )  # fmt: skip
+        return self.batches.block_len or max_len
 
     @property
     def sources(self) -> tuple[str, ...]:
         """Files and folders that it reads."""
-        return () if self.corpus.source == "stdlib" else (self.corpus.source,)
+        corpus = None if self.corpus.source == "stdlib" else self.corpus.source
+        return tuple(path for path in (corpus, self.model.checkpoint) if path is not None)

@@ -12,13 +12,14 @@ from hanmo.core.files import read_json
 from hanmo.core.progress import format_duration
 from hanmo.core.runs import RunFolder
 
-__all__ = ["PretrainResult", "StoryResult", "example_prompt", "recorded_result"]
+__all__ = [
+    "PretrainResult", "StoryResult", "count_parameters", "example_prompt", "model_folder", "recorded_result", "weights_file",
+]  # fmt: skip
 
-_FILES = (
-    "evaluation.json", "samples.json", "recipe.toml", "report.html",
-    "model/config.json", "model/model.safetensors", "model/tokenizer.json", "model/tokenizer_config.json", "model/README.md",
-)  # fmt: skip
+_FILES = ("evaluation.json", "samples.json", "recipe.toml", "report.html")
 """What a finished run has."""
+_MODEL_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "README.md")
+"""What its model directory has, or that of its adapter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +34,21 @@ class StoryResult(ABC):
     seconds: float
     """Wall time of the whole story, all its sessions together."""
     parameters: int
+    trained: int | None = None
+    """How many of them were trained, where that was an adapter."""
     evaluation: dict[str, Any] = field(default_factory=dict)
     """Contents of evaluation.json; empty if the run was stopped."""
 
     @property
     def model(self) -> Path:
-        """The model directory."""
-        return self.run / "model"
+        """The model directory, or that of the adapter."""
+        return model_folder(self.run)
+
+    @property
+    def told_parameters(self) -> str:
+        """How many there are."""
+        few = "" if self.trained is None else f"{self.trained:,} of "
+        return f"{few}{self.parameters:,} parameters"
 
     @property
     def report(self) -> Path:
@@ -79,7 +88,7 @@ class PretrainResult(StoryResult):
             baselines = baselines | {f"{ngram['order']}-gram": ngram["bits_per_byte"]}
         others = ", ".join(f"{name} {value:.3f}" for name, value in baselines.items())
         return [
-            f"Trained {self.parameters:,} parameters on {self.n_tokens:,} tokens ({self.tokens_per_s:,.0f} tokens/s), "
+            f"Trained {self.told_parameters} on {self.n_tokens:,} tokens ({self.tokens_per_s:,.0f} tokens/s), "
             f"all in {format_duration(self.seconds)}.",
             f"Held-out text: {heldout['bits_per_byte']:.3f} bits per byte (for the same text: {others}).",
             "",
@@ -99,8 +108,10 @@ def recorded_result(run: RunFolder) -> PretrainResult | None:
     Raises:
         FormatError: if run.json or evaluation.json is damaged.
     """
-    known = run.read()
-    if known.get("status") != "finished" or not all((run.path / name).is_file() for name in _FILES):
+    known, folder = run.read(), model_folder(run.path)
+    files = [run.path / name for name in _FILES]
+    files += [folder / name for name in (*_MODEL_FILES, weights_file(folder.name))]
+    if known.get("status") != "finished" or not all(file.is_file() for file in files):
         return None
     training = known["training"]
     return PretrainResult(
@@ -109,6 +120,7 @@ def recorded_result(run: RunFolder) -> PretrainResult | None:
         stopped_by=None,
         seconds=known["seconds"],
         parameters=known["model"]["parameters"],
+        trained=known["model"].get("trained_parameters"),
         n_tokens=training["tokens"],
         tokens_per_s=training["tokens_per_s"],
         evaluation=read_json(run.path / "evaluation.json"),
@@ -120,3 +132,24 @@ def example_prompt(run: RunFolder) -> str:
     """The first line of the first sample's prompt; "" where there are no samples."""
     samples = read_json(run.path / "samples.json")
     return samples[0]["prompt"].strip().partition("\n")[0] if samples else ""
+
+
+def model_folder(run: Path) -> Path:
+    """What a run leaves to be loaded: its model directory, or that of the adapter that it trained."""
+    adapter = run / "adapter"
+    return adapter if adapter.is_dir() else run / "model"
+
+
+def weights_file(folder: str) -> str:
+    """Name of the weights in a folder of a run."""
+    return "adapter_model.safetensors" if folder.split("/")[0] == "adapter" else "model.safetensors"
+
+
+def count_parameters(model: Any) -> tuple[int, int]:
+    """Numbers of a model, and those of them that are trained. What a frozen layer holds in few bits is a buffer."""
+    from hanmo.nn.frozen_linear import FrozenLinear
+
+    held = [module for module in model.modules() if isinstance(module, FrozenLinear)]
+    n_held = sum(module.weight.numel() + (0 if module.bias is None else module.bias.numel()) for module in held)
+    counts = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    return n_held + sum(n for n, _ in counts), sum(n for n, trained in counts if trained)

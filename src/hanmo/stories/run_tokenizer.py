@@ -8,6 +8,7 @@ from pathlib import Path
 from hanmo.core.errors import ModelError
 from hanmo.corpora.documents import read_documents
 from hanmo.corpora.sources.files import list_files
+from hanmo.models.hub import find_model
 from hanmo.stories.recipe import PretrainRecipe
 from hanmo.tokenizers.bpe import END_OF_TEXT, train_bpe
 from hanmo.tokenizers.infilling import FIM_TOKENS, infill_tokens
@@ -22,7 +23,7 @@ def run_tokenizer(recipe: PretrainRecipe, train_file: Path, texts: Iterable[str]
     """Train it, and note the hash of the training split; or read the one that the recipe names.
 
     Args:
-        recipe: `tokenizer.path` or `tokenizer.vocab_size`.
+        recipe: `model.checkpoint`, `tokenizer.path` or `tokenizer.vocab_size`.
         train_file: documents of the training split.
         texts: those documents' texts, where somebody wants to see them go by.
 
@@ -30,7 +31,7 @@ def run_tokenizer(recipe: PretrainRecipe, train_file: Path, texts: Iterable[str]
         DataError: if the named one was trained on a file of the corpus.
         ModelError: if the named one cannot be read, or lacks a token for the end of a text or those for infilling.
     """
-    path = recipe.tokenizer.path
+    path = _named(recipe)
     if path is None:
         if texts is None:
             texts = (document.text for document in read_documents(train_file))
@@ -42,7 +43,7 @@ def run_tokenizer(recipe: PretrainRecipe, train_file: Path, texts: Iterable[str]
     if tokenizer.eos_id is None:
         raise ModelError(
             "this tokenizer has no token for the end of a text", where=path,
-            remedy="Train one of the kind bpe, unigram or char, or leave tokenizer.path out.",
+            remedy="Train one of the kind bpe, unigram or char, or leave tokenizer.path (model.checkpoint) out.",
         )  # fmt: skip
     if recipe.infilling is not None:
         infill_tokens(tokenizer, where=path)
@@ -58,4 +59,10 @@ def refuse_tokenizer_of_corpus(tokenizer: Tokenizer, recipe: PretrainRecipe) -> 
     """
     if recipe.corpus.source != "stdlib" and tokenizer.training_files:
         files = [file.path for file in list_files(recipe.corpus.source)[0]]
-        refuse_training_text(tokenizer.training_files, files, tokenizer=recipe.tokenizer.path)
+        refuse_training_text(tokenizer.training_files, files, tokenizer=_named(recipe))
+
+
+def _named(recipe: PretrainRecipe) -> str | None:
+    """Where the tokenizer is, if it is there already."""
+    checkpoint = recipe.model.checkpoint
+    return recipe.tokenizer.path if checkpoint is None else str(find_model(checkpoint))

@@ -17,7 +17,7 @@ from hanmo.core.progress import format_duration, say
 from hanmo.core.runs import RunFolder
 from hanmo.core.settings import Settings, check_settings
 from hanmo.core.toml import to_toml
-from hanmo.stories.result import StoryResult
+from hanmo.stories.result import StoryResult, model_folder
 from hanmo.stories.story import Story, now
 from hanmo.stories.study_recipe import StudySection, Trial
 from hanmo.stories.task_recipe import TaskRecipe
@@ -44,7 +44,7 @@ class StudyResult(StoryResult):
     @property
     def model(self) -> Path:
         """Of the best group its run that did best on dev."""
-        return self.run / self.evaluation["best_run"] / "model" if self.evaluation else super().model
+        return model_folder(self.run / self.evaluation["best_run"] if self.evaluation else self.run)
 
     def told(self) -> list[str]:
         groups, chosen = self.evaluation["groups"], self.evaluation["chosen"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from hanmo.core.toml import to_toml
+from hanmo.stories.result import count_parameters
 from hanmo.stories.task_recipe import TaskRecipe
-from hanmo.stories.task_story import count_parameters
 
 __all__ = ["describe_task"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from hanmo.core.settings import Settings, differs
-from hanmo.models.adapter_settings import AnyAdapter
+from hanmo.models.adapter_settings import NEEDS_A_BASE, AnyAdapter
 from hanmo.stories.study_recipe import StudySection
 from hanmo.training.settings import AveragingSettings, ScheduleSettings, TrainingSettings
 
@@ -142,9 +142,8 @@ class TaskRecipe(Settings):
 
     @model_validator(mode="after")
     def _adapters_have_a_base(self) -> TaskRecipe:
-        section = getattr(self, "model", None)
-        if self.adapter is not None and isinstance(section, EncoderSection) and section.checkpoint is None:
-            raise ValueError("[adapter] needs a trained model to go with; give model.checkpoint, or leave it out")
+        if self.adapter is not None and getattr(getattr(self, "model", None), "checkpoint", None) is None:
+            raise ValueError(NEEDS_A_BASE)
         return self
 
     @property

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hanmo.core.files import read_json
 from hanmo.core.progress import format_duration
 from hanmo.core.runs import RunFolder
-from hanmo.stories.result import StoryResult
+from hanmo.stories.result import StoryResult, weights_file
 
-__all__ = ["TaskResult", "describe_figures", "recorded_task", "weights_file"]
+__all__ = ["TaskResult", "describe_figures", "recorded_task"]
 
 _FILES = (
     "evaluation.json", "predictions.jsonl", "recipe.toml", "report.html",
@@ -35,15 +34,9 @@ class TaskResult(StoryResult):
     verb: str = "predict"
     """Which `hanmo` command asks it."""
 
-    @property
-    def model(self) -> Path:
-        """The model directory, or that of the adapter."""
-        adapter = self.run / "adapter"
-        return adapter if adapter.is_dir() else super().model
-
     def told(self) -> list[str]:
         lines = [
-            f"Trained {self.parameters:,} parameters on {self.n_examples:,} {self.noun}, all in {format_duration(self.seconds)}."
+            f"Trained {self.told_parameters} on {self.n_examples:,} {self.noun}, all in {format_duration(self.seconds)}."
         ]
         lines += [f"{split}: {describe_figures(found)}" for split, found in self.evaluation.items()]
         return [
@@ -56,11 +49,6 @@ class TaskResult(StoryResult):
             "Go on with:",
             f"  hanmo {self.verb} {self.example.format(model=shlex.quote(str(self.model)))}",
         ]
-
-
-def weights_file(folder: str) -> str:
-    """Name of the weights in a folder of a run."""
-    return "adapter_model.safetensors" if folder == "adapter" else "model.safetensors"
 
 
 def describe_figures(figures: dict[str, Any]) -> str:
@@ -87,6 +75,6 @@ def recorded_task(
         return None
     return TaskResult(
         run=run.path, status="finished", stopped_by=None, seconds=known["seconds"],
-        parameters=known["model"]["parameters"], n_examples=known["data"]["examples"]["train"],
-        evaluation=read_json(run.path / "evaluation.json"), noun=noun, example=example, verb=verb,
+        parameters=known["model"]["parameters"], trained=known["model"].get("trained_parameters"),
+        n_examples=known["data"]["examples"]["train"], evaluation=read_json(run.path / "evaluation.json"), noun=noun, example=example, verb=verb,
     )  # fmt: skip

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from hanmo.core.files import read_json, sha256_file, sha256_text, write_json, write_text
 from hanmo.core.progress import say
 from hanmo.core.toml import to_toml
+from hanmo.stories.result import count_parameters, weights_file
 from hanmo.stories.story import Story, now
 from hanmo.stories.task_recipe import TaskRecipe
-from hanmo.stories.task_result import TaskResult, recorded_task, weights_file
+from hanmo.stories.task_result import TaskResult, recorded_task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from hanmo.training.result import FitResult
     from hanmo.training.settings import TrainingSettings
 
-__all__ = ["Judged", "Learning", "TaskStory", "TaskWork", "count_parameters"]
+__all__ = ["Judged", "Learning", "TaskStory", "TaskWork"]
 
 RecipeT = TypeVar("RecipeT", bound=TaskRecipe)
 ModelT = TypeVar("ModelT", bound="LoadedModel")
@@ -149,16 +150,6 @@ class TaskWork(ABC, Generic[RecipeT, ModelT]):
         network.load_state_dict(stored.state_dict())
 
 
-def count_parameters(model: Any) -> tuple[int, int]:
-    """Numbers of a model, and those of them that are trained. What a frozen layer holds in few bits is a buffer."""
-    from hanmo.nn.frozen_linear import FrozenLinear
-
-    held = [module for module in model.modules() if isinstance(module, FrozenLinear)]
-    n_held = sum(module.weight.numel() + (0 if module.bias is None else module.bias.numel()) for module in held)
-    counts = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
-    return n_held + sum(n for n, _ in counts), sum(n for n, trained in counts if trained)
-
-
 class TaskStory(Story[TaskRecipe, TaskResult]):
     """See above."""
 
@@ -192,8 +183,8 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
             evaluation = self._finish(work, model, splits)
         return TaskResult(
             run=self.run.path, status=fitted.status, stopped_by=fitted.stopped_by, seconds=self.seconds(),
-            parameters=parameters, n_examples=sizes["train"], evaluation=evaluation, noun=work.noun,
-            example=work.example, verb=work.verb,
+            parameters=parameters, trained=trained if few else None, n_examples=sizes["train"], evaluation=evaluation,
+            noun=work.noun, example=work.example, verb=work.verb,
         )  # fmt: skip
 
     def _refuse_training_text(self, model: LoadedModel) -> None:
@@ -237,7 +228,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         self, work: TaskWork[Any, Any], model: LoadedModel, splits: Splits[Any], learning: Learning
     ) -> FitResult:
         from hanmo.core.devices import choose_compute, pick_device
-        from hanmo.models.adapters import adapters_of
+        from hanmo.models.adapters import adapter_sets
         from hanmo.training.loop import fit
 
         recipe = self.recipe
@@ -250,9 +241,9 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
             "tokenizer": model.tokenizer.sha256,
             "model": sha256_text(model.config.model_dump_json(exclude={"calibration"})),
         }
-        adapters = adapters_of(model.model)
-        if adapters is not None and recipe.adapter is not None:
-            identity |= {"base": adapters.base_hash or "", "adapter": recipe.adapter.model_dump_json()}
+        if recipe.adapter is not None:
+            base = adapter_sets(model.model)[0].base_hash
+            identity |= {"base": base or "", "adapter": recipe.adapter.model_dump_json()}
         fitted = fit(
             model.model, loss=learning.loss, batches=learning.batches,
             settings=work.training(learning.batches.n_batches), run=self.run,

@@ -124,10 +124,10 @@ def for_someone(recipe: Recipe, name: str) -> Recipe:
     Raises:
         ConfigError: if the recipe has no checkpoint that adapters could share, or the name cannot be one of a folder.
     """
-    if not isinstance(recipe, TaskRecipe):
+    if getattr(getattr(recipe, "model", None), "checkpoint", None) is None:
         raise ConfigError(
             "this recipe trains a model from nothing, which nobody shares", where="--adapter-for",
-            remedy="Take the recipe of a task, with model.checkpoint.",
+            remedy="Give it model.checkpoint.",
         )  # fmt: skip
     given = {} if recipe.adapter is not None else {"adapter": {"method": "lora"}}
     values = recipe.model_dump(mode="json", exclude_unset=True) | given | {"name": f"{recipe.name}-{name}"}

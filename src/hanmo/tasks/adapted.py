@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from hanmo.models.hub import find_model
 from hanmo.models.weight_files import list_tensors
 from hanmo.tokenizers.tokenizer import Tokenizer
 
-__all__ = ["adapt", "attach_adapter", "find_base", "is_adapter", "read_adapted", "restore_adapter", "save_adapter"]
+__all__ = [
+    "adapt", "adapt_together", "attach_adapter", "find_base", "is_adapter", "read_adapted", "restore_adapter", "save_adapter",
+]  # fmt: skip
 
 _TASKS = {
     "ForSequenceClassification": "SEQ_CLS",
@@ -47,7 +49,45 @@ def adapt(model: Any, settings: AdapterSettings, checkpoint: str) -> AdapterSet:
         ConfigError: if a pattern names nothing, or something else than the head is fresh, or what was asked for cannot go
             to this model.
     """
+    return adapt_together([model], settings, checkpoint)[0]
+
+
+def adapt_together(models: Sequence[Any], settings: AdapterSettings, checkpoint: str) -> list[AdapterSet]:
+    """`adapt` for models that have one encoder: one adapter on it, and a head for each.
+
+    Args:
+        models: the first has all parts of the encoder that any of them uses.
+        settings: of the adapter.
+        checkpoint: folder or repository of the encoder.
+
+    Raises:
+        ConfigError: as there.
+    """
     folder = find_model(checkpoint)
+    name, digest = str(folder.resolve()) if os.path.exists(checkpoint) else checkpoint, base_hash(folder)
+    wanted = [
+        settings.model_copy(update={"save": tuple(dict.fromkeys([*settings.save, *_fresh_modules(model, folder)]))})
+        for model in models
+    ]
+    sets = [AdapterSet(model, base_name=name, base_hash=digest) for model in models]
+    first, *others = sets
+    first.hold(settings.base_dtype, besides=wanted[0].save)
+    text = settings.text if isinstance(settings, PromptSettings) else None
+    start_ids = None if text is None else Tokenizer.load(folder).encode(text)
+    if start_ids == []:
+        raise ConfigError("the tokenizer makes no token of this text", where="adapter.text", remedy="Give another.")
+    first.add("default", wanted[0], start_ids=start_ids)
+    for other, own in zip(others, wanted[1:], strict=True):
+        other.share("default", first, own)
+    return sets
+
+
+def _fresh_modules(model: Any, folder: Path) -> list[str]:
+    """Names of the head, and of what a checkpoint lacks.
+
+    Raises:
+        ConfigError: if something else than the head is fresh.
+    """
     family = family_of(model.config)
     stored = {family.canonical(tensor.name): tensor.shape for tensor in list_tensors(folder)}
     names: list[str] = []
@@ -62,16 +102,7 @@ def adapt(model: Any, settings: AdapterSettings, checkpoint: str) -> AdapterSet:
             )  # fmt: skip
         if is_head or (fresh and rule.ours.startswith(_HEADS)):
             names += [name.rpartition(".")[0] for name in rule.theirs]
-    settings = settings.model_copy(update={"save": tuple(dict.fromkeys([*settings.save, *names]))})
-    name = str(folder.resolve()) if os.path.exists(checkpoint) else checkpoint
-    adapters = AdapterSet(model, base_name=name, base_hash=base_hash(folder))
-    adapters.hold(settings.base_dtype, besides=settings.save)
-    text = settings.text if isinstance(settings, PromptSettings) else None
-    start_ids = None if text is None else Tokenizer.load(folder).encode(text)
-    if start_ids == []:
-        raise ConfigError("the tokenizer makes no token of this text", where="adapter.text", remedy="Give another.")
-    adapters.add("default", settings, start_ids=start_ids)
-    return adapters
+    return names
 
 
 def is_adapter(path: Path) -> bool:

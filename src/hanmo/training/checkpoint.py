@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from hanmo.core.errors import FormatError, StorageError, TrainingError, storage_error
 from hanmo.core.files import new_folder, read_json, sha256_file, sha256_text, sweep_orphans, write_json
 from hanmo.core.progress import say
-from hanmo.models.adapters import adapters_of
+from hanmo.models.adapters import adapter_sets
 from hanmo.training.randomness import RandomState
 
 __all__ = [
@@ -79,10 +79,10 @@ def model_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Parameters and persistent buffers by name; a tied tensor once, under its first name. Of a model with an adapter what
     the adapter has: the rest is read from where it came from."""
     unique: dict[int, tuple[str, Tensor]] = {}
-    adapters = adapters_of(model)
-    mine = None if adapters is None else adapters.trained_names()
+    adapters = adapter_sets(model)
+    mine = {id(parameter) for own in adapters for parameter in own.trained()}
     for name, tensor in model.state_dict(keep_vars=True).items():
-        if mine is None or name in mine:
+        if not adapters or id(tensor) in mine:
             unique.setdefault(id(tensor), (name, tensor))
     return {name: tensor.detach() for name, tensor in unique.values()}
 
