@@ -156,6 +156,7 @@ def test_for_someone(tiny: ModuleType, corpus: Path, base: Path) -> None:
     ("change", "match"),
     [
         ({"model": {}}, r"\[adapter\] needs a trained model"),
+        ({"training": {"n_steps": 4, "compile": "on"}}, "compile = 'on' is not to be had"),
         ({"tokenizer": {"vocab_size": 500}}, r"tokenizer\.vocab_size cannot be chosen with model\.checkpoint"),
         ({"model": {"checkpoint": "base", "d_model": 32}}, "d_model cannot be chosen with a checkpoint"),
         ({"model": {"max_len": 64}, "adapter": None, "batches": {"block_len": 65}}, "65 tokens do not fit into the 64"),

@@ -203,6 +203,10 @@ class PretrainRecipe(Settings):
     def _adapters_have_a_base(self) -> PretrainRecipe:
         if self.adapter is not None and self.model.checkpoint is None:
             raise ValueError(NEEDS_A_BASE)
+        if self.adapter is not None and self.training.compile == "on":
+            raise ValueError(
+                "training.compile = 'on' is not to be had with [adapter], whose gradients are its own; leave it out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -92,10 +92,6 @@ class Text2TextModel(Text2Text, Seq2SeqModel):
                 used = GenerationSettings(max_new_tokens=min(settings.max_new_tokens, times * ids.shape[1] + more))
             yield batch, generate_seq2seq(self.model, ids, mask, used, eos_ids=self.eos_ids, banned_ids=self.banned_ids)
 
-
-class _Watched(GenerationSettings):
-    """Greedy, and cut."""
-
     def _by_code(self, tokenizer: MarianTokenizer, source: str | None, target: str | None) -> Languages | None:
         """Of a model of the hub: its files name the pair, and codes for the languages of a group such as ROMANCE."""
         own = tokenizer.config.get("target_lang")
@@ -109,3 +105,7 @@ class _Watched(GenerationSettings):
                 remedy=f"Give one of {', '.join(known)}.",
             )
         return source or "", target
+
+
+class _Watched(GenerationSettings):
+    """Greedy, and cut."""
