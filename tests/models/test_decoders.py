@@ -244,6 +244,7 @@ def test_a_dynamic_base_grows_from_the_longest_text() -> None:
 
 
 LEARNERS: dict[str, dict[str, Any]] = {
+    "gpt2": {},
     "hanmo-gpt3": {"attention": (DENSE, WINDOW)},
     "llama": {"rope_scaling": {"kind": "llama3", "factor": 8.0, "original_len": 32, "low_freq_factor": 1.0,
                                "high_freq_factor": 4.0}},
