@@ -116,3 +116,25 @@ def test_how_energy_was_found_is_said_in_both_languages():
 def test_reasons_of_the_builder(reason: str, zh: str) -> None:
     assert Writer("zh").reason(reason) == zh
     assert Writer("en").reason(reason) == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "en", "zh"),
+    [
+        ("rouge1", "ROUGE-1 (F1)", "ROUGE-1（F1）"),
+        ("rouge1 lead-2", "ROUGE-1 (F1) · first sentences, 2", "ROUGE-1（F1） · 原文前 2 句"),
+        ("rouge1-zh-char textrank-1", "ROUGE-1 by character (F1) · TextRank, 1", "ROUGE-1（按字，F1） · TextRank 选 1 句"),
+        ("bleu en-zh", "BLEU · en-zh", "BLEU · en-zh"),
+        ("novel", "novel", "novel"),
+    ],
+)  # fmt: skip
+def test_names_of_figures(name: str, en: str, zh: str) -> None:
+    assert (EN.score(name), ZH.score(name)) == (en, zh)
+
+
+def test_notes_about_examples_have_both_languages() -> None:
+    told = re.compile(r'notes\["([^"{]+)"\]')
+    source = Path(hanmo.evaluation.__file__).parents[1]
+    notes = {note for file in source.rglob("*.py") for note in told.findall(file.read_text(encoding="utf-8"))}
+    assert len(notes) > 20
+    assert [note for note in sorted(notes) if not EN.known(f"note_{note}")] == []

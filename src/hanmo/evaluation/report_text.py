@@ -159,6 +159,56 @@ TEXT: dict[str, tuple[str, str]] = {
     "note_training questions left out because no answer stands in their text": ("Training questions left out because no answer stands in their text", "原文中没有答案而剔除的训练问题"),
     "note_empty questions and texts left out": ("Empty questions and texts left out", "剔除的空问题和空文本"),
     "note_questions left out because another has their id": ("Questions left out because another has their id", "因 id 重复而剔除的问题"),
+    "note_back-translated examples": (
+        "Back-translated examples", "回译所得的样本",
+    ),
+    "note_dev and test examples cut because they are too long": (
+        "Dev and test examples cut because they are too long", "因过长而截短的开发集和测试集样本",
+    ),
+    "note_dev texts are also in test": (
+        "Dev texts that are also in test", "也在测试集里的开发集文本",
+    ),
+    "note_empty answers left out": (
+        "Empty answers left out", "剔除的空答案",
+    ),
+    "note_examples cut because they are too long": (
+        "Examples cut because they are too long", "因过长而截短的样本",
+    ),
+    "note_examples left out because they are too long": (
+        "Examples left out because they are too long", "因过长而剔除的样本",
+    ),
+    "note_examples whose target is their source": (
+        "Examples whose target is their source", "目标与原文相同的样本",
+    ),
+    "note_pairs that are too long, cut off at the end": (
+        "Pairs that are too long, cut off at the end", "因过长而截去末尾的偏好对",
+    ),
+    "note_pairs that are too long, left out": (
+        "Pairs that are too long, left out", "因过长而剔除的偏好对",
+    ),
+    "note_pairs with an empty answer, or with two that are the same, left out": (
+        "Pairs with an empty answer, or with two that are the same, left out", "有空回答或两个回答相同而剔除的偏好对",
+    ),
+    "note_rows with an empty side left out": (
+        "Rows with an empty side left out", "剔除的有一侧为空的行",
+    ),
+    "note_texts for back-translation left out because dev or test has them": (
+        "Texts for back-translation left out because dev or test has them", "因与开发集或测试集重复而不作回译的文本",
+    ),
+    "note_texts for back-translation left out because they are too long": (
+        "Texts for back-translation left out because they are too long", "因过长而不作回译的文本",
+    ),
+    "note_training answers longer than max_answer_len, which will not be found": (
+        "Training answers longer than max_answer_len, which will not be found", "长于 max_answer_len、不可能找到的训练答案",
+    ),
+    "note_training questions left out because no window holds their answer whole": (
+        "Training questions left out because no window holds their answer whole", "没有窗口能装下完整答案而剔除的训练问题",
+    ),
+    "note_windows without the answer that are not learned": (
+        "Windows without the answer that are not learned", "不含答案而不学的窗口",
+    ),
+    "baseline_lead": ("first sentences, {n}", "原文前 {n} 句"),
+    "baseline_textrank": ("TextRank, {n}", "TextRank 选 {n} 句"),
     "score_bleu": ("BLEU", "BLEU"),
     "score_chrf": ("chrF", "chrF"),
     "score_ter": ("TER (lower is better)", "TER（越低越好）"),

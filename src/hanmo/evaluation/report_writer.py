@@ -59,6 +59,15 @@ class Writer:
         key = f"redacted_{kind}"
         return self(key) if key in TEXT else kind
 
+    def score(self, name: str) -> str:
+        """The name of a figure; behind a space stands whose it is: a baseline ("rouge1 lead-1") or a pair ("bleu en-de")."""
+        figure, _, whose = name.partition(" ")
+        told = self(f"score_{figure}") if f"score_{figure}" in TEXT else figure
+        if not whose:
+            return told
+        kind, _, n = whose.partition("-")
+        return f"{told} · {self(f'baseline_{kind}', n=n) if f'baseline_{kind}' in TEXT else whose}"
+
     def method(self, text: str) -> str:
         """How energy was found, in the words of `hanmo.core.machine`."""
         inside = re.sub(r"^(?:measured|estimated) \((.*)\)$", r"\1", text)

@@ -85,10 +85,6 @@ def _best(record: StudyRecord) -> Group | None:
     return record.groups[record.chosen if record.chosen is not None else -1]
 
 
-def _score(name: str, say: Writer) -> str:
-    return say(f"score_{name}") if say.known(f"score_{name}") else name
-
-
 def _plus_minus(several: Several) -> str:
     if several.sd is not None:
         return f"{several.mean:.3f} ± {several.sd:.3f}"
@@ -105,7 +101,7 @@ def _head(record: StudyRecord, say: Writer) -> Html:
         for number, split in enumerate(name for name in ("test", "dev") if name in best.figures):
             several = best.figures[split].get(record.by)
             if several is not None:
-                name = f"{_score(record.by, say)} · {say(f'split_{split}')}"
+                name = f"{say.score(record.by)} · {say(f'split_{split}')}"
                 note = say("study_of_runs", n=len(several.values)) if several.sd is not None else None
                 value = f"{several.mean:.3f}" + (f" ± {several.sd:.3f}" if several.sd is not None else "")
                 cards.append(stat_card(name, value, note, main=number == 0))
@@ -128,7 +124,7 @@ def _runs(record: StudyRecord, question: str, say: Writer) -> Html:
     if question == "curve":
         parts += [_curve(record, by, say), _verdict(record, by, say)]
     else:
-        parts.append(element("p", say(f"study_{question}_lead", score=_score(by, say)), cls="soft"))
+        parts.append(element("p", say(f"study_{question}_lead", score=say.score(by)), cls="soft"))
     parts.append(_table(record, by, question, say))
     if question == "search":
         parts.append(_by_value(record, by, say))
@@ -164,7 +160,7 @@ def _curve(record: StudyRecord, by: str, say: Writer) -> Html:
             lines[place] = Line(name="", points=line.points, cls=line.cls, faint=True)
         named.add(line.name)
     return line_plot(
-        lines, title=_score(by, say), x_label=say("study_examples"), x_text=say.integer, y_text=lambda y: f"{y:g}",
+        lines, title=say.score(by), x_label=say("study_examples"), x_text=say.integer, y_text=lambda y: f"{y:g}",
         value_text=lambda y: f"{y:.3f}", tip_head=lambda x: say("study_tip", n=say.integer(x)),
     )  # fmt: skip
 
@@ -185,7 +181,7 @@ def _verdict(record: StudyRecord, by: str, say: Writer) -> Html | None:
     chance = None if None in errors else _CLEAR * math.hypot(*(error for error in errors if error is not None))
     key = "unknown" if chance is None else "rising" if gain > chance else "falling" if gain < -chance else "flat"
     text = say(
-        f"curve_{key}", few=say.integer(few), many=say.integer(many), score=_score(by, say), split=say(f"split_{split}"),
+        f"curve_{key}", few=say.integer(few), many=say.integer(many), score=say.score(by), split=say(f"split_{split}"),
         before=f"{before.mean:.3f}", after=f"{after.mean:.3f}", gain=f"{gain / math.log2(many / few):.3f}",
     )  # fmt: skip
     return element("p", text, cls="lead below")
@@ -209,7 +205,7 @@ def _table(record: StudyRecord, by: str, question: str, say: Writer) -> Html:
     cells = [element("th", head, scope="col") for head in heads]
     cells += [
         element("th", _scale(axis), scope="col", cls="wide"),
-        element("th", f"{_score(by, say)} · {say(f'split_{split}')}", scope="col", cls="n"),
+        element("th", f"{say.score(by)} · {say(f'split_{split}')}", scope="col", cls="n"),
     ]
     cells += [element("th", say("study_time"), scope="col", cls="n")] if question == "search" else []
     body = []
@@ -327,7 +323,7 @@ def _by_value(record: StudyRecord, by: str, say: Writer) -> Html | None:
             parts.append(element("div", number_table(head, rows), style="margin-bottom:1.4rem"))
     if not parts:
         return None
-    return join((element("h3", say("study_by_value", score=_score(by, say))), element("div", *parts, cls="two")))
+    return join((element("h3", say("study_by_value", score=say.score(by))), element("div", *parts, cls="two")))
 
 
 # -- all figures ---------------------------------------------------------------------------------------------------
@@ -341,7 +337,7 @@ def _figures(record: StudyRecord, say: Writer) -> Html:
     names = list(dict.fromkeys(name for split in splits for name in best.figures[split]))
     rows = [
         [
-            _score(name, say),
+            say.score(name),
             *(_plus_minus(best.figures[split][name]) if name in best.figures[split] else "–" for split in splits),
         ]
         for name in names

@@ -110,15 +110,11 @@ def _head(record: TaskRecord, say: Writer) -> Html:
             note = f"{say(f'split_{name}')}" + (
                 f", 95%: {interval.low:.3f} – {interval.high:.3f}" if interval is not None else ""
             )
-            cards.append(stat_card(_score_name(score, say), f"{value:.3f}", note, main=number == 0))
+            cards.append(stat_card(say.score(score), f"{value:.3f}", note, main=number == 0))
     if record.run.run.seconds is not None:
         cards.append(stat_card(say("card_time"), say.time(record.run.run.seconds), None))
     parts.append(element("dl", *cards, cls="cards") if cards else None)
     return join(parts)
-
-
-def _score_name(score: str, say: Writer) -> str:
-    return say(f"score_{score}") if say.known(f"score_{score}") else score
 
 
 def _examples(record: TaskRecord, say: Writer) -> Html:
@@ -141,7 +137,7 @@ def _results(record: TaskRecord, say: Writer) -> Html:
     names = list(dict.fromkeys(score for figures in record.evaluation.values() for score in figures.scores))
     rows = []
     for score in names:
-        cells = [_score_name(score, say)]
+        cells = [say.score(score)]
         for figures in record.evaluation.values():
             interval = figures.intervals.get(score)
             around = f" [{interval.low:.3f}, {interval.high:.3f}]" if interval is not None else ""
@@ -155,7 +151,7 @@ def _results(record: TaskRecord, say: Writer) -> Html:
     assert best is not None
     name, figures = best
     if figures.signatures:
-        told = [(_score_name(score, say), signature) for score, signature in figures.signatures.items()]
+        told = [(say.score(score), signature) for score, signature in figures.signatures.items()]
         parts += [element("h3", say("signatures")), facts(told)]
     if figures.against_baseline is not None:
         parts += [element("h3", say("against_baseline")), _against_baseline(figures.against_baseline, say)]
