@@ -132,7 +132,9 @@ class Text2TextModel(Seq2SeqModel):
         if language_tag(target) not in tokenizer.codes:
             known = [*([own] if own else []), *(code[2:-2] for code in tokenizer.codes)]
             raise ConfigError(
-                f"this model does not translate into {target}", where="tgt_lang", remedy=f"Give one of {', '.join(known)}."
+                f"this model does not translate into {target}",
+                where="tgt_lang",
+                remedy=f"Give one of {', '.join(known)}.",
             )
         return source or "", target
 

@@ -7,19 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hanmo.core.errors import ConfigError, DataError
-from hanmo.core.settings import check_settings
 from hanmo.generation.beam import BeamSettings
 from hanmo.generation.settings import GenerationSettings
-from hanmo.tasks.model_files import seed_of
 from hanmo.tasks.pair_examples import joined
 from hanmo.tasks.pipeline import Pipeline
 from hanmo.tasks.text2text_model import Text2TextModel
 
 __all__ = ["Text2TextPipeline", "TranslationPipeline"]
-
-_SEARCH = ("num_beams", "length_penalty", "early_stopping", "max_new_tokens", "min_new_tokens", "no_repeat_ngram_size", "repetition_penalty")  # fmt: skip
-"""What generation_config.json may say that counts here."""
-_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "seed")
 
 
 class Text2TextPipeline(Pipeline):
@@ -54,7 +48,7 @@ class Text2TextPipeline(Pipeline):
         tgt_lang: str | None = None,
         untrained: bool = False,
         num_return_sequences: int = 1,
-        do_sample: bool = False,
+        do_sample: bool | None = None,
         overlong: str = "error",
         **settings: Any,
     ) -> list[Any]:
@@ -66,9 +60,9 @@ class Text2TextPipeline(Pipeline):
             tgt_lang: into which one.
             untrained: whether a pair may be one that the model has not seen, of languages that it has seen.
             num_return_sequences: texts for each source.
-            do_sample: draw tokens in place of searching for the most probable text.
+            do_sample: draw tokens in place of searching for the most probable text; as generation_config.json says if None.
             overlong: "error" refuses a source that is longer than the model can read, "truncate" cuts its end.
-            settings: fields of `BeamSettings`, or of `GenerationSettings`.
+            settings: fields of `BeamSettings`, or of `GenerationSettings`; else as generation_config.json says.
 
         Raises:
             ConfigError: for a setting that cannot be, or a pair of languages that the model lacks.
@@ -96,28 +90,14 @@ class Text2TextPipeline(Pipeline):
         limit = self.model.config.max_len
         return row if len(row) <= limit else [*row[: limit - 1], row[-1]]
 
-    def _settings(self, given: Mapping[str, Any], n: int, do_sample: bool) -> GenerationSettings | BeamSettings:
-        known = self.model.generation_config or {}
-        own = {name: known[name] for name in _SEARCH if known.get(name) is not None}
-        values = own | {name: value for name, value in given.items() if value is not None}
-        if "max_length" in values:  # counts the token that the decoder starts from
-            values["max_new_tokens"] = int(values.pop("max_length")) - 1
-        beams = values.get("num_beams", 1)
-        if do_sample and "num_beams" in given and beams != 1:
-            raise ConfigError("beams are searched, not drawn", where="do_sample", remedy="Leave out one of the two.")
-        if beams != 1 and not do_sample:
-            return check_settings(BeamSettings, values | {"n": n})
-        allowed = ("max_new_tokens", "repetition_penalty", *(_SAMPLING if do_sample else ()))
-        wanted = {
-            name: value for name, value in values.items() if name in allowed or (name in given and name != "num_beams")
-        }
-        if n > 1 and not do_sample:
+    def _settings(self, given: Mapping[str, Any], n: int, do_sample: bool | None) -> GenerationSettings | BeamSettings:
+        checked = self.model.settings({**given, "n": n, "do_sample": do_sample})
+        if n > 1 and isinstance(checked, GenerationSettings) and checked.temperature == 0.0:
             raise ConfigError(
                 f"{n} texts for a source would all be the same", where="num_return_sequences",
                 remedy="Give num_beams, or do_sample=True.",
             )  # fmt: skip
-        checked = check_settings(GenerationSettings, ({"temperature": 1.0} if do_sample else {}) | wanted | {"n": n})
-        return checked.model_copy(update={"seed": seed_of(checked)})
+        return checked
 
 
 class TranslationPipeline(Text2TextPipeline):
