@@ -12,7 +12,7 @@ from torch import nn
 from hanmo.core.errors import ConfigError, ModelError
 from hanmo.core.settings import check_settings
 from hanmo.generation import BeamSettings, beam_search
-from hanmo.generation.beam import forbid_repeated_ngrams
+from hanmo.generation.rules import forbid_repeated_ngrams
 from hanmo.models.families import FAMILIES
 
 

@@ -22,14 +22,16 @@ def chat(
     model: Path,
     *,
     system: str | None = None,
-    max_new_tokens: int = 200,
-    temperature: float = 0.8,
-    top_p: float | None = 0.95,
-    repetition_penalty: float = 1.1,
+    max_new_tokens: int | None = None,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    repetition_penalty: float | None = None,
     seed: int | None = None,
     adapter: str | None = None,
 ) -> int:
     """Talk to a model in the terminal; a base model continues what you write.
+
+    What is not said is as the model's generation_config.json has it, else by defaults of this verb.
 
     Parameters
     ----------
@@ -38,13 +40,13 @@ def chat(
     system:
         System message, for models with a chat template.
     max_new_tokens:
-        Longest answer, in tokens.
+        Longest answer, in tokens (200).
     temperature:
-        0 is greedy; below 1 safer, above 1 wilder.
+        0 is greedy; below 1 safer, above 1 wilder (0.8).
     top_p:
-        Keep the most likely tokens that hold this probability (nucleus).
+        Keep the most likely tokens that hold this probability (nucleus; 0.95).
     repetition_penalty:
-        Above 1 discourages tokens already in the text.
+        Above 1 discourages tokens already in the text (1.1).
     seed:
         The same seed gives the same answers.
     adapter:
@@ -53,17 +55,23 @@ def chat(
     from hanmo.core.progress import say
     from hanmo.core.settings import check_settings
     from hanmo.generation.settings import GenerationSettings
+    from hanmo.tasks.asked_settings import unless_said
     from hanmo.tasks.loading import load_language_model
 
     settings: dict[str, Any] = {
         "max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p,
         "repetition_penalty": repetition_penalty, "seed": seed,
     }  # fmt: skip
-    # here, not at the first answer
+    # before the model is loaded
     check_settings(GenerationSettings, {name: value for name, value in settings.items() if value is not None})
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # a line in another encoding is odd text, not the end of the talk
     lm = load_language_model(model, adapter=adapter)
+    settings = unless_said(
+        lm.generation_config, settings, max_new_tokens=200, temperature=0.8, top_p=0.95, repetition_penalty=1.1
+    )
+    settings["num_beams"] = 1  # an answer is shown as it comes, so it is not searched for
+    lm.settings(settings)  # what cannot be is said here, not at the first answer
     templated = lm.tokenizer.chat_template is not None
     if templated:
         say(f"Chat with {model}. {_HELP}")

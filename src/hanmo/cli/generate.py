@@ -22,15 +22,16 @@ def generate(
     model: Path,
     prompt: Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_option)] = "",
     *,
-    max_new_tokens: int = 200,
-    temperature: float = 0.8,
+    max_new_tokens: int | None = None,
+    temperature: float | None = None,
+    num_beams: int | None = None,
     top_k: int | None = None,
     top_p: float | None = None,
     min_p: float | None = None,
-    repetition_penalty: float = 1.0,
+    repetition_penalty: float | None = None,
     seed: int | None = None,
     stop: Annotated[tuple[str, ...], Parameter(negative=())] = (),
-    n: int = 1,
+    n: int | None = None,
     suffix: str | None = None,
     form: str | None = None,
     prompts: Path | None = None,
@@ -41,6 +42,8 @@ def generate(
 ) -> int:
     """Continue a prompt, or write a text for it with a model that reads one text and writes another.
 
+    What is not said is as the model's generation_config.json has it.
+
     Parameters
     ----------
     model:
@@ -48,9 +51,11 @@ def generate(
     prompt:
         The beginning of the text; "-" reads standard input.
     max_new_tokens:
-        Longest continuation, in tokens.
+        Longest continuation, in tokens; 200 where the model says nothing.
     temperature:
-        0 is greedy; below 1 safer, above 1 wilder.
+        0 is greedy; below 1 safer, above 1 wilder; 0.8 where the model says nothing.
+    num_beams:
+        Search for the most probable text with so many beams, in place of drawing one.
     top_k:
         Keep the k most likely tokens.
     top_p:
@@ -64,7 +69,7 @@ def generate(
     stop:
         End before this string; may be given several times.
     n:
-        Number of samples.
+        Number of texts.
     suffix:
         What stands behind the text: the middle is written, by a model that was trained to (code models).
     form:
@@ -84,6 +89,8 @@ def generate(
     """
     from hanmo.cli.inputs import read_text_argument
     from hanmo.core.errors import ConfigError, ModelError
+    from hanmo.generation.beam import BeamSettings
+    from hanmo.tasks.asked_settings import unless_said
     from hanmo.tasks.language_model import LanguageModel
     from hanmo.tasks.loading import load
 
@@ -91,7 +98,7 @@ def generate(
         prompt = read_text_argument(None, None)
     settings: dict[str, Any] = {
         "max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p,
-        "repetition_penalty": repetition_penalty, "seed": seed, "stop": stop, "form": form,
+        "repetition_penalty": repetition_penalty, "seed": seed, "stop": stop or None, "form": form, "num_beams": num_beams,
     }  # fmt: skip
     if (
         (prompts is None) != (out is None)
@@ -108,18 +115,22 @@ def generate(
             f"{lm.model.architecture} writes no text", where=model,
             remedy="Give a model with a language modelling head, such as GPT-2, Llama, Qwen or T5.",
         )  # fmt: skip
+    settings = unless_said(lm.generation_config, settings, temperature=0.8, max_new_tokens=200)
+    if n is not None:
+        settings["n"] = n
+    checked = lm.settings(settings)
     if prompts is not None and out is not None:
         from hanmo.models.hub import model_digest
 
-        return _write_file(lm, prompts, out, settings | {"n": n}, model_digest(model, adapter), check, json)
+        return _write_file(lm, prompts, out, settings | {"n": checked.n}, model_digest(model, adapter), check, json)
     beginning = prompt if lm.continues else ""
     if suffix is not None and not isinstance(lm, LanguageModel):
         raise ConfigError("this kind of model fills in no middle", where="--suffix", remedy="Leave it out.")
-    if json or n != 1 or suffix is not None:
-        texts = lm.generate(prompt, n=n, **settings) if suffix is None else lm.infill(prompt, suffix, n=n, **settings)
+    if json or checked.n != 1 or isinstance(checked, BeamSettings) or suffix is not None:
+        texts = lm.generate(prompt, **settings) if suffix is None else lm.infill(prompt, suffix, **settings)
         texts = [texts] if isinstance(texts, str) else texts
-        if n == 1 and not json:
-            print(f"{beginning}{texts[0]}{suffix}")
+        if checked.n == 1 and not json:
+            print(f"{beginning}{texts[0]}{suffix or ''}")
         elif json:
             print(json_library.dumps({"prompt": prompt, "texts": texts, "settings": settings}, ensure_ascii=False))
         else:
@@ -140,20 +151,19 @@ def _write_file(
     """Texts for a file of prompts, and figures of all that are in the file then."""
     from hanmo.evaluation.written_texts import text_figures
     from hanmo.generation.forms import parse_form
-    from hanmo.tasks.model_files import settings_of
     from hanmo.tasks.predict_file import predict_file
     from hanmo.tasks.prompt_writer import PromptWriter
 
-    settings_of(settings)
     if check is not None:
         parse_form(check)
-    options = {name: value for name, value in settings.items() if value is not None}
-    options["stop"] = list(options["stop"])
+    options = settings | {"stop": list(settings.get("stop", ()))}
+    if not options["stop"]:
+        del options["stop"]
     predict_file(PromptWriter(lm), prompts, out, made_by=made_by, **options)
     rows = [json_library.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     pairs = [(row.get("prompt", row.get("text", "")), text) for row in rows for text in row["texts"]]
     before = [first if lm.continues else "" for first, _ in pairs]
-    figures = text_figures([text for _, text in pairs], prompts=before, form=check or settings["form"])
+    figures = text_figures([text for _, text in pairs], prompts=before, form=check or settings.get("form"))
     if json:
         print(json_library.dumps(figures, ensure_ascii=False))
         return 0

@@ -15,49 +15,38 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from hanmo.core.errors import ModelError
-from hanmo.core.settings import Settings
 from hanmo.generation.decoding import check_prompts
+from hanmo.generation.rules import NOTHING, keep_rules
 from hanmo.generation.sampling import penalise_repetition
+from hanmo.generation.settings import TextRules
 from hanmo.nn.cache import GrowingCache, StaticCache
 from hanmo.nn.evaluating import evaluating
 
 __all__ = [
-    "BeamSettings", "Best", "Continuation", "SelectableCache", "Steps", "beam_search", "forbid_repeated_ngrams",
-    "n_candidates", "search",
+    "BeamSettings", "Best", "Continuation", "SelectableCache", "Steps", "beam_search", "n_candidates", "search",
 ]  # fmt: skip
 
-_NOTHING = -1
-"""Stands for padding in a history: no token's id."""
 
-
-class BeamSettings(Settings):
+class BeamSettings(TextRules):
     """How to search for the most probable text."""
 
     num_beams: int = Field(default=4, ge=2, le=1024)
     """Beginnings that are kept at each step."""
     n: int = Field(default=1, ge=1, le=1024)
     """Texts for each prompt, best first; at most num_beams."""
-    max_new_tokens: int = Field(default=256, ge=1, le=1_000_000)
-    """Most tokens to add. The model's context may end the text earlier."""
-    min_new_tokens: int = Field(default=0, ge=0, le=1_000_000)
-    """No text ends before it has this many tokens, the end token not counted."""
     length_penalty: float = Field(default=1.0, ge=-10.0, le=10.0)
     """The log-probability of a text is divided by its length to this power: above 0 favours long texts, below 0 short
     ones."""
     early_stopping: bool | Literal["never"] = False
     """When to stop: true, as soon as num_beams texts have ended; false, when the best beginning is worse than they are
     at its present length; "never", only when it would be worse at any length."""
-    repetition_penalty: float = Field(default=1.0, gt=0.0, le=100.0)
-    """Above 1 makes tokens of the prompt and of the text so far less likely (Keskar et al., 2019, §4.1); 1 = off."""
-    no_repeat_ngram_size: int = Field(default=0, ge=0, le=1000)
-    """No n tokens in a row occur twice (Paulus et al., 2018, §2.5); 0 = off."""
+    renormalize_logits: bool = False
+    """Whether what may not come is taken out of the probabilities: then those of the others sum to 1 again."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.n > self.num_beams:
             raise ValueError(f"n = {self.n} texts cannot come from num_beams = {self.num_beams}")
-        if self.min_new_tokens > self.max_new_tokens:
-            raise ValueError(f"min_new_tokens {self.min_new_tokens} is above max_new_tokens {self.max_new_tokens}")
         return self
 
 
@@ -135,7 +124,7 @@ def beam_search(
         return []
     max_len = model.config.max_len
     check_prompts(prompts, max_len)
-    limits = [min(settings.max_new_tokens, max_len - len(prompt)) for prompt in prompts]
+    limits = [settings.limit(len(prompt), max_len) for prompt in prompts]
     with evaluating(model), torch.inference_mode():
         steps = _Steps(model, prompts, _empty_cache(model, len(prompts)) if cache is None else cache)
         return search(steps, prompts, limits, settings, eos_ids=eos_ids, banned_ids=banned_ids)
@@ -234,14 +223,14 @@ def search(
     """`beam_search` over steps, however they are computed; `limits` are the most new tokens of each prompt.
 
     Steps that give only the best tokens of a row give at least `n_candidates` (and the end tokens besides, where these may not
-    come yet), and take no heed of repetitions.
+    come yet), and take no heed of repetitions and other rules (`TextRules`).
     """
     k, device = settings.num_beams, steps.device
     rows = [_Row(limit, settings) for limit in limits]
     ends = torch.tensor(sorted(set(eos_ids)), dtype=torch.int64, device=device)
     banned = sorted(banned_ids)
     longest = max(len(prompt) for prompt in prompts)
-    padded = [[_NOTHING] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
+    padded = [[NOTHING] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
     # Of the prompts that are still open (G of them): history (G, K', tokens) and log-probability (G, K') of their beams.
     # At first each has one beam, K' = 1.
     history = torch.tensor(padded, device=device)[:, None]
@@ -252,12 +241,12 @@ def search(
     while True:
         length += 1
         held_back = ends if length <= settings.min_new_tokens else ends[:0]
+        at_limit = torch.tensor([row.limit == length for row in open_rows], device=device)
         if isinstance(given, Best):
             logp = _checked(given.logprobs).masked_fill(torch.isin(given.tokens, held_back), -math.inf)
         else:
-            logp = _logprobs(given, history.flatten(0, 1), settings)
-            logp[:, banned] = -math.inf
-            logp[:, held_back] = -math.inf
+            last = at_limit.repeat_interleave(scores.shape[1])
+            logp = _logprobs(given, history.flatten(0, 1), settings, held_back, banned, first=length == 1, last=last)
         n_beams, width = scores.shape[1], logp.shape[-1]
         total = (scores[:, :, None] + logp.unflatten(0, (-1, n_beams))).flatten(1)  # (G, K' V)
         found = total.topk(min(n_candidates(settings, len(ends)), total.shape[1]))
@@ -265,7 +254,6 @@ def search(
         if isinstance(given, Best):
             tokens = given.tokens.view(total.shape).gather(1, found.indices)
         is_end = torch.isin(tokens, ends)
-        at_limit = torch.tensor([row.limit == length for row in open_rows], device=device)
         over = is_end | at_limit[:, None] | found.values.isneginf()
         _collect(open_rows, history[:, :, longest:], found.values, beams, tokens, is_end, over, k)
         going = found.values.masked_fill(over, -math.inf)
@@ -314,33 +302,25 @@ def _checked(logp: Tensor) -> Tensor:
     return logp
 
 
-def _logprobs(logits: Tensor, history: Tensor, settings: BeamSettings) -> Tensor:
+def _logprobs(
+    logits: Tensor,
+    history: Tensor,
+    settings: BeamSettings,
+    held_back: Tensor,
+    banned: Sequence[int],
+    *,
+    first: bool,
+    last: Tensor,
+) -> Tensor:
     """(N, V) → (N, V), with what the settings make less likely or forbid."""
     logp = _checked(logits.log_softmax(dim=-1))
     if settings.repetition_penalty != 1.0:
         # a token counts once however often it is there, so the last one may stand for padding, too
-        seen = torch.where(history == _NOTHING, history[:, -1:], history)
+        seen = torch.where(history == NOTHING, history[:, -1:], history)
         logp = penalise_repetition(logp, seen, settings.repetition_penalty)
-    if settings.no_repeat_ngram_size:
-        logp = forbid_repeated_ngrams(logp, history, settings.no_repeat_ngram_size)
+    logp[:, banned] = -math.inf
+    logp = keep_rules(logp, history, settings, held_back=held_back, first=first, last=last)
+    if settings.renormalize_logits:
+        some = logp.isfinite().any(dim=-1, keepdim=True)  # a row without any stays as it is
+        logp = torch.where(some, logp.log_softmax(dim=-1), logp)
     return logp
-
-
-def forbid_repeated_ngrams(logits: Tensor, history: Tensor, n: int) -> Tensor:
-    """Rule out each token that would complete n tokens that are already there (Paulus et al., 2018, §2.5).
-
-    Args:
-        logits: (N, V).
-        history: ids of prompt and continuation, (N, T); -1 where there is nothing.
-        n: at least 1.
-    """
-    length = history.shape[1]
-    if length < n:
-        return logits
-    windows = history.unfold(1, n, 1)  # (N, T - n + 1, n)
-    same = (windows[..., :-1] == history[:, None, length - n + 1 :]).all(-1)
-    row, place = same.nonzero(as_tuple=True)
-    last = windows[row, place, n - 1]
-    logits = logits.clone()
-    logits[row[last >= 0], last[last >= 0]] = -math.inf
-    return logits

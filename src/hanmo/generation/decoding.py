@@ -12,6 +12,7 @@ from torch import Tensor
 from hanmo.core.errors import ConfigError
 from hanmo.generation.fast import MAX_ROWS, FastRow
 from hanmo.generation.packing import refusal
+from hanmo.generation.rules import keep_rules
 from hanmo.generation.sampling import choose, row_generator
 from hanmo.generation.settings import GenerationSettings
 from hanmo.nn.evaluating import evaluating
@@ -92,10 +93,10 @@ class Decoding(Iterator[list[int | None]]):
         max_len = model.config.max_len
         self.rows = [list(prompt) for prompt in prompts]
         self.finish_reasons = [None] * len(self.rows)
-        self.limits = [min(settings.max_new_tokens, max_len - len(row)) for row in self.rows]
+        check_prompts(self.rows, max_len)
+        self.limits = [settings.limit(len(row), max_len) for row in self.rows]
         """Most new tokens of each row: what was asked for, or what the context has room for."""
         self._settings, self._eos_ids, self._rules = settings, frozenset(eos_ids), rules
-        check_prompts(self.rows, max_len)
         seed = int.from_bytes(os.urandom(7)) if settings.seed is None else settings.seed
         self._generators = [row_generator(seed, first_row + row) for row in range(len(self.rows))]
         self._prompt_lengths = [len(row) for row in self.rows]
@@ -137,7 +138,18 @@ class Decoding(Iterator[list[int | None]]):
         """The next token of a row, from (V,) logits."""
         if self._rules is not None:
             logits = logits.masked_fill(~self._rules[row].allowed().to(logits.device), -torch.inf)
+        if self._settings.forbids:
+            logits = self._keep_rules(row, logits[None].float())[0]
         return choose(logits, self._settings, self._generators[row], self.rows[row])
+
+    def _keep_rules(self, row: int, logits: Tensor) -> Tensor:
+        n_new = len(self.rows[row]) - self._prompt_lengths[row]
+        may_end = n_new >= self._settings.min_new_tokens
+        held_back = torch.tensor([] if may_end else sorted(self._eos_ids), dtype=torch.int64, device=logits.device)
+        return keep_rules(
+            logits, torch.tensor([self.rows[row]], device=logits.device), self._settings, held_back=held_back,
+            first=n_new == 0, last=torch.tensor([n_new + 1 == self.limits[row]], device=logits.device),
+        )  # fmt: skip
 
     def _active(self) -> list[int]:
         return [row for row, reason in enumerate(self.finish_reasons) if reason is None]
@@ -147,8 +159,9 @@ class Decoding(Iterator[list[int | None]]):
             FastRow(model, row, prompt_length + limit)
             for row, prompt_length, limit in zip(self.rows, self._prompt_lengths, self.limits, strict=True)
         ]
-        plain = self._settings.repetition_penalty == 1.0 and self._rules is None
-        greedy = self._settings.temperature == 0.0 and plain
+        settings = self._settings
+        plain = settings.repetition_penalty == 1.0 and not settings.forbids and self._rules is None
+        greedy = settings.temperature == 0.0 and plain
         while active := self._active():
             step: list[int | None] = [None] * len(self.rows)
             for row in active:

@@ -76,9 +76,10 @@ def generate_seq2seq(
 
 
 def searches_fast(model: Any, settings: BeamSettings) -> bool:
-    """Whether compiled kernels can do this search. What makes repeated tokens less likely they do not know."""
-    forbids = settings.repetition_penalty != 1.0 or settings.no_repeat_ngram_size
-    return not forbids and beam_refusal(model) is None
+    """Whether compiled kernels can do this search. What makes tokens less likely or forbids them they do not know."""
+    changes = settings.repetition_penalty != 1.0 or (settings.min_new_tokens and settings.renormalize_logits)
+    forbids = settings.model_copy(update={"min_new_tokens": 0}).forbids  # the end alone they can hold back
+    return not changes and not forbids and beam_refusal(model) is None
 
 
 def _search_fast(
@@ -87,7 +88,7 @@ def _search_fast(
 ) -> list[list[Continuation]]:  # fmt: skip
     prompts = [[model.config.start_id]] * len(input_ids)
     check_prompts(prompts, model.config.max_len)
-    limit = min(settings.max_new_tokens, model.config.max_len - 1)
+    limit = settings.limit(1, model.config.max_len)
     n_ends = len(set(ends))
     steps = FastSteps(
         model, input_ids, attention_mask, num_beams=settings.num_beams, limit=limit, banned_ids=banned_ids,

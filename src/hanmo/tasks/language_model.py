@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from hanmo.core.errors import ConfigError, DataError, ModelError
+from hanmo.generation.beam import BeamSettings, beam_search
 from hanmo.generation.decoding import Decoding, decode
 from hanmo.generation.forms import parse_form
 from hanmo.generation.settings import GenerationSettings
 from hanmo.generation.token_forms import token_form
 from hanmo.models.next_token import NextTokenModel
 from hanmo.nn.evaluating import evaluating
-from hanmo.tasks.model_files import seed_of, settings_of
 from hanmo.tasks.score import Score
-from hanmo.tasks.writing_model import WritingModel, as_asked, text_pieces, whole_texts
+from hanmo.tasks.writing_model import WritingModel, as_asked, streamable, text_of, text_pieces, whole_texts
 from hanmo.tokenizers.chat import chat_ids
 from hanmo.tokenizers.infilling import Order, infill_tokens
 
@@ -39,24 +39,25 @@ class LanguageModel(WritingModel):
 
         Args:
             prompt: one text or a list of texts; "" starts a new text.
-            settings: fields of `GenerationSettings`; None means the default.
+            settings: fields of `GenerationSettings`, or with `num_beams` above 1 those of `BeamSettings`; None means
+                what generation_config.json says, else the default.
 
         Returns:
             The continuations, without the prompts. One prompt gives a string, a list of prompts a list; with
-            n > 1 each string becomes a list of n strings.
+            n > 1 each string becomes a list of n strings, of a beam search best first.
 
         Raises:
             ConfigError: for a setting that cannot be, or a prompt that leaves no room in the context.
         """
-        checked = settings_of(settings)
+        checked = self.settings(settings)
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        texts = self._complete([self.prompt_ids(item) for item in prompts], checked)
+        texts = self.texts([self.prompt_ids(item) for item in prompts], checked)
         return as_asked(texts, checked.n, single=isinstance(prompt, str))
 
     def complete(self, prompts: Sequence[Sequence[int]], **settings: Any) -> list[Any]:
         """`generate` for several prompts that are ids already, such as those of `hanmo.tokenizers.chat.chat_ids`."""
-        checked = settings_of(settings)
-        return as_asked(self._complete([list(ids) for ids in prompts], checked), checked.n, single=False)
+        checked = self.settings(settings)
+        return as_asked(self.texts([list(ids) for ids in prompts], checked), checked.n, single=False)
 
     def infill(self, prefix: str, suffix: str, *, order: Order = "psm", **settings: Any) -> Any:
         """Write what stands between two texts, with a model that was trained to (`[infilling]` in its recipe).
@@ -74,10 +75,10 @@ class LanguageModel(WritingModel):
             ModelError: if the tokenizer has no tokens for it.
             ConfigError: for a setting that cannot be, or texts that leave no room in the context.
         """
-        checked = settings_of(settings)
+        checked = self.settings(settings)
         before, behind = self.tokenizer.encode_batch([prefix, suffix])
         ids = infill_tokens(self.tokenizer).arrange(before, behind, order)
-        return as_asked(self._complete([ids], checked), checked.n, single=True)
+        return as_asked(self.texts([ids], checked), checked.n, single=True)
 
     def stream(self, prompt: str, **settings: Any) -> Iterator[str]:
         """Continue one prompt piece by piece; joined, the pieces are what `generate` returns for the same seed.
@@ -85,7 +86,7 @@ class LanguageModel(WritingModel):
         No piece holds half a character or a part of a stop string. Settings and prompt are checked before this
         returns.
         """
-        return self._stream(self.prompt_ids(prompt), settings_of(settings))
+        return self._stream(self.prompt_ids(prompt), self.settings(settings))
 
     def chat(self, messages: Sequence[Mapping[str, Any]], **settings: Any) -> str:
         """Answer a conversation; `messages` have `role` and `content`.
@@ -97,7 +98,7 @@ class LanguageModel(WritingModel):
 
     def stream_chat(self, messages: Sequence[Mapping[str, Any]], **settings: Any) -> Iterator[str]:
         """`chat`, piece by piece as in `stream`."""
-        return self._stream(chat_ids(self.tokenizer, messages, add_generation_prompt=True), settings_of(settings))
+        return self._stream(chat_ids(self.tokenizer, messages, add_generation_prompt=True), self.settings(settings))
 
     def score(self, text: str, *, stride: int | None = None) -> Score:
         """Log-probability of every token of a text.
@@ -149,21 +150,30 @@ class LanguageModel(WritingModel):
         ids = self.tokenizer.encode(prompt)
         return [self.start_id(), *ids] if self._adds_bos or not ids else ids
 
-    def _complete(self, prompts: list[list[int]], settings: GenerationSettings) -> list[str]:
-        """`settings.n` texts for each prompt; rows are drawn apart, so a text does not depend on the batch."""
+    def texts(self, prompts: list[list[int]], settings: GenerationSettings | BeamSettings) -> list[str]:
+        """`settings.n` texts for each prompt, one prompt's after another's; rows are drawn apart, so a text does not depend on
+        the batch."""
+        if isinstance(settings, BeamSettings):
+            return self._search(prompts, settings)
         rows = [ids for ids in prompts for _ in range(settings.n)]
-        seeded = settings.model_copy(update={"seed": seed_of(settings)})
         texts: list[str] = []
         for first in range(0, len(rows), _ROWS_AT_ONCE):
             texts += whole_texts(
-                self._decode(rows[first : first + _ROWS_AT_ONCE], seeded, first), self.tokenizer, settings.stop
+                self._decode(rows[first : first + _ROWS_AT_ONCE], settings, first), self.tokenizer, settings.stop
             )
         return texts
 
-    def _stream(self, ids: list[int], settings: GenerationSettings) -> Iterator[str]:
-        if settings.n != 1:
-            raise ConfigError(f"a stream is one text, not {settings.n}", where="n", remedy="Use generate for several.")
-        decoding = self._decode([ids], settings.model_copy(update={"seed": seed_of(settings)}), 0)
+    def _search(self, prompts: list[list[int]], settings: BeamSettings) -> list[str]:
+        texts: list[str] = []
+        at_once = max(1, 4 * _ROWS_AT_ONCE // settings.num_beams)
+        for first in range(0, len(prompts), at_once):
+            for found in beam_search(self.model, prompts[first : first + at_once], settings, eos_ids=self.eos_ids):
+                texts += [text_of(row.tokens, self.tokenizer) for row in found]
+        return texts
+
+    def _stream(self, ids: list[int], settings: GenerationSettings | BeamSettings) -> Iterator[str]:
+        settings = streamable(settings)
+        decoding = self._decode([ids], settings, 0)
         return (piece for _, piece in text_pieces(decoding, self.tokenizer, settings.stop))
 
     def _decode(self, rows: list[list[int]], settings: GenerationSettings, first_row: int) -> Decoding:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from hanmo.core.errors import ConfigError, ModelError
-from hanmo.core.settings import check_settings
 from hanmo.generation.settings import GenerationSettings
 from hanmo.tokenizers.tokenizer import Tokenizer, has_tokenizer
 
-__all__ = ["check_files", "check_tokenizer", "named_dtype", "seed_of", "settings_of"]
+__all__ = ["check_files", "check_tokenizer", "named_dtype", "seed_of"]
 
 _SPARE_ROWS = 0.005
 """Share of the vocabulary by which a model may be larger than its tokenizer: sizes are often rounded up."""
@@ -58,15 +57,6 @@ def named_dtype(name: str | torch.dtype | None) -> torch.dtype:
     if name is not None and name not in known:
         raise ConfigError(f"unknown dtype {name!r}", where="dtype", remedy=f"Choose one of {', '.join(known)}.")
     return known[name or "float32"]
-
-
-def settings_of(values: Mapping[str, Any]) -> GenerationSettings:
-    """Checked settings; None means the default.
-
-    Raises:
-        ConfigError: for a setting that cannot be.
-    """
-    return check_settings(GenerationSettings, {name: value for name, value in values.items() if value is not None})
 
 
 def seed_of(settings: GenerationSettings) -> int:

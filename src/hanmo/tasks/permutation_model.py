@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hanmo.core.errors import ConfigError
+from hanmo.generation.beam import BeamSettings
 from hanmo.generation.permutation import generate_by_permutation
-from hanmo.tasks.model_files import seed_of, settings_of
 from hanmo.tasks.writing_model import WritingModel, as_asked
 
 __all__ = ["PermutationModel"]
@@ -21,7 +21,7 @@ class PermutationModel(WritingModel):
 
         Args:
             prompt: one text or a list of texts, of at least one token each.
-            settings: fields of `GenerationSettings`; None means the default.
+            settings: fields of `GenerationSettings`; None means what generation_config.json says, else the default.
 
         Returns:
             The continuations, without the prompts. One prompt gives a string, a list of prompts a list; with
@@ -30,15 +30,19 @@ class PermutationModel(WritingModel):
         Raises:
             ConfigError: for a setting that cannot be, or an empty prompt.
         """
-        checked = settings_of(settings)
+        checked = self.settings(settings)
+        if isinstance(checked, BeamSettings) or checked.forbids or checked.max_length is not None:
+            raise ConfigError(
+                "this kind of model knows no beams, no least or whole length, and no tokens that are forbidden or forced",
+                where="settings", remedy="Leave them out here and in generation_config.json.",
+            )  # fmt: skip
         if checked.stop:
             raise ConfigError("this kind of model knows no stop strings", where="stop", remedy="Leave stop out.")
         if checked.form is not None:
             raise ConfigError("this kind of model keeps to no form", where="form", remedy="Leave it out.")
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         rows = [ids for ids in self.tokenizer.encode_batch(prompts) for _ in range(checked.n)]
-        seeded = checked.model_copy(update={"seed": seed_of(checked)})
-        written = generate_by_permutation(self.model, rows, seeded, eos_ids=self.eos_ids)
+        written = generate_by_permutation(self.model, rows, checked, eos_ids=self.eos_ids)
         texts = [self.tokenizer.decode(ids) for ids in written]
         return as_asked(texts, checked.n, single=isinstance(prompt, str))
 

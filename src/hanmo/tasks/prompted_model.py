@@ -7,7 +7,7 @@ from functools import cached_property
 
 from hanmo.batches.by_length import batches_by_length
 from hanmo.batches.packed_rows import next_token_row
-from hanmo.generation.beam import BeamSettings, beam_search
+from hanmo.generation.beam import BeamSettings
 from hanmo.generation.settings import GenerationSettings
 from hanmo.tasks.language_model import LanguageModel
 from hanmo.tasks.text2text import Text2Text, fast_products
@@ -59,7 +59,7 @@ class PromptedModel(Text2Text, LanguageModel):
     def write(self, rows: Sequence[Sequence[int]], settings: GenerationSettings | BeamSettings) -> list[list[str]]:
         """As there."""
         self.check_rows(rows)
-        texts: list[list[str]] = [[] for _ in rows]
+        written: list[list[str]] = [[] for _ in rows]
         searches = isinstance(settings, BeamSettings)
         if not searches and settings.temperature > 0:  # what is drawn for a row goes by its number
             batches = [list(range(len(rows)))]
@@ -68,16 +68,11 @@ class PromptedModel(Text2Text, LanguageModel):
             batches = batches_by_length([len(row) for row in rows], max_tokens=at_once)
         with fast_products(self.model.head_weight.device):
             for batch in batches:
-                prompts = [list(rows[row]) for row in batch]
-                if searches:
-                    found = beam_search(self.model, prompts, settings, eos_ids=self.eos_ids)
-                    written = [[self.tokenizer.decode(text.tokens) for text in several] for several in found]
-                else:
-                    told = self.complete(prompts, **settings.model_dump())
-                    written = told if settings.n > 1 else [[text] for text in told]
-                for row, several in zip(batch, written, strict=True):
-                    texts[row] = [text.strip() for text in several]
-        return texts
+                texts = self.texts([list(rows[row]) for row in batch], settings)
+                for place, row in enumerate(batch):
+                    several = texts[place * settings.n : (place + 1) * settings.n]
+                    written[row] = [text.strip() for text in several]
+        return written
 
     def glance(self, rows: Sequence[Sequence[int]], *, max_new_tokens: int) -> list[str]:
         """As there."""

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from hanmo.core.errors import ConfigError
-from hanmo.core.settings import check_settings
 from hanmo.generation.beam import BeamSettings
 from hanmo.generation.decoding import Decoding
 from hanmo.generation.seq2seq import decode_seq2seq, generate_seq2seq
 from hanmo.generation.settings import GenerationSettings
 from hanmo.models.lstm_seq2seq import LSTMSeq2Seq
 from hanmo.models.seq2seq import Seq2SeqLM
-from hanmo.tasks.model_files import seed_of, settings_of
-from hanmo.tasks.writing_model import WritingModel, as_asked, text_pieces, whole_texts
+from hanmo.tasks.writing_model import WritingModel, as_asked, streamable, text_pieces, whole_texts
 
 __all__ = ["Seq2SeqModel"]
 
@@ -34,7 +31,7 @@ class Seq2SeqModel(WritingModel):
     model: Seq2SeqLM | LSTMSeq2Seq
     continues = False
 
-    @cached_property
+    @property
     def banned_ids(self) -> tuple[int, ...]:
         """Tokens that are never written. Padding also starts the target, so a model may well find it probable; it is never text."""
         return () if self.config.pad_id is None else tuple({self.config.pad_id} - set(self.eos_ids))
@@ -45,7 +42,7 @@ class Seq2SeqModel(WritingModel):
         Args:
             source: one text or a list of texts.
             settings: fields of `GenerationSettings`, or with `num_beams` above 1 those of `BeamSettings`; None means
-                the default.
+                what generation_config.json says, else the default.
 
         Returns:
             One source gives a string, a list of sources a list; with n > 1 each string becomes a list of n strings, of
@@ -54,7 +51,7 @@ class Seq2SeqModel(WritingModel):
         Raises:
             ConfigError: for a setting that cannot be, or a source that is too long.
         """
-        checked = _checked(settings)
+        checked = self.settings(settings)
         sources = [source] if isinstance(source, str) else list(source)
         texts: list[str] = []
         at_once = max(1, _SOURCES_AT_ONCE // checked.n)
@@ -78,13 +75,7 @@ class Seq2SeqModel(WritingModel):
         Raises:
             ConfigError: for a setting that cannot be; beams and several texts cannot be streamed.
         """
-        checked = _checked(settings)
-        if isinstance(checked, BeamSettings):
-            raise ConfigError(
-                "a beam search knows its text only at the end", where="num_beams", remedy="Use generate, or 1 beam."
-            )
-        if checked.n != 1:
-            raise ConfigError(f"a stream is one text, not {checked.n}", where="n", remedy="Use generate for several.")
+        checked = streamable(self.settings(settings))
         ids, mask = self._batch([source])
         return (piece for _, piece in text_pieces(self._decode(ids, mask, checked, 0), self.tokenizer, checked.stop))
 
@@ -116,13 +107,3 @@ class Seq2SeqModel(WritingModel):
         return decode_seq2seq(
             self.model, ids, mask, settings, eos_ids=self.eos_ids, banned_ids=self.banned_ids, first_row=first_row
         )
-
-
-def _checked(settings: Mapping[str, Any]) -> GenerationSettings | BeamSettings:
-    """With beams their own settings, else those of sampling, with a seed."""
-    given = {name: value for name, value in settings.items() if value is not None}
-    if given.get("num_beams", 1) != 1:
-        return check_settings(BeamSettings, given)
-    given.pop("num_beams", None)
-    checked = settings_of(given)
-    return checked.model_copy(update={"seed": seed_of(checked)})

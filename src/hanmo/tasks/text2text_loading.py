@@ -42,9 +42,8 @@ def as_text2text(opened: Any, where: object = None) -> Text2Text:
 
 
 def task_params(model: Text2Text, path: Any, task: str) -> dict[str, Any]:
-    """What config.json says of a task (`task_specific_params`, as T5's checkpoints have it): `prefix`, settings of the search.
-
-    Lengths become `max_new_tokens` and `min_new_tokens`: theirs count the token that the decoder starts from.
+    """What config.json says of a task (`task_specific_params`, as T5's checkpoints have it): `prefix`, settings as in
+    generation_config.json.
 
     Args:
         model: of this place; one that a recipe trained says itself what it is for, and nothing here counts.
@@ -73,14 +72,11 @@ def _params(model: Text2Text, path: Any) -> dict[str, dict[str, Any]]:
     found = read_json(config).get("task_specific_params") or {}
     if not isinstance(found, Mapping) or not all(isinstance(said, Mapping) for said in found.values()):
         raise ModelError("task_specific_params is not an object of objects", where=f"{path}/config.json")
-    return {str(task): _renamed(said, f"{path}/config.json") for task, said in found.items()}
+    return {str(task): _checked(said, f"{path}/config.json") for task, said in found.items()}
 
 
-def _renamed(said: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _checked(said: Mapping[str, Any], where: str) -> dict[str, Any]:
     found = dict(said)
     if not isinstance(found.get("prefix", ""), str):
         raise ModelError(f"the prefix {found['prefix']!r} in task_specific_params is no text", where=where)
-    for theirs, ours in (("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")):
-        if isinstance(found.get(theirs), int):
-            found.setdefault(ours, max(0, found[theirs] - 1))
     return found

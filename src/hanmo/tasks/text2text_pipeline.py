@@ -7,19 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hanmo.core.errors import ConfigError, DataError
-from hanmo.core.settings import check_settings
 from hanmo.generation.beam import BeamSettings
 from hanmo.generation.settings import GenerationSettings
-from hanmo.tasks.model_files import seed_of
 from hanmo.tasks.pair_examples import joined
 from hanmo.tasks.pipeline import Pipeline
 from hanmo.tasks.text2text import Languages, Text2Text
 
 __all__ = ["Text2TextPipeline", "TranslationPipeline"]
-
-_SEARCH = ("num_beams", "length_penalty", "early_stopping", "max_new_tokens", "min_new_tokens", "no_repeat_ngram_size", "repetition_penalty")  # fmt: skip
-"""What generation_config.json may say that counts here."""
-_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "seed")
 
 
 class Text2TextPipeline(Pipeline):
@@ -55,8 +49,8 @@ class Text2TextPipeline(Pipeline):
         src_lang: str | None = None,
         tgt_lang: str | None = None,
         untrained: bool = False,
-        num_return_sequences: int = 1,
-        do_sample: bool = False,
+        num_return_sequences: int | None = None,
+        do_sample: bool | None = None,
         overlong: str = "error",
         **settings: Any,
     ) -> list[Any]:
@@ -70,7 +64,8 @@ class Text2TextPipeline(Pipeline):
             num_return_sequences: texts for each source.
             do_sample: draw tokens in place of searching for the most probable text.
             overlong: "error" refuses a source that is longer than the model can read, "truncate" cuts its end.
-            settings: fields of `BeamSettings`, or of `GenerationSettings`.
+            settings: fields of `BeamSettings`, or of `GenerationSettings`. What is not given, or None, is as
+                generation_config.json says.
 
         Raises:
             ConfigError: for a setting that cannot be, or a pair of languages that the model lacks.
@@ -83,9 +78,9 @@ class Text2TextPipeline(Pipeline):
         rows = self.model.encode([told.get("prefix", "") + item for item in items], [pair] * len(items))
         if overlong == "truncate":
             rows = [self.model.cut(row) for row in rows]
-        found = self.model.write(rows, self._settings(told, settings, num_return_sequences, do_sample))
-        named = [[{self.field: text} for text in texts] for texts in found]
-        return named if num_return_sequences > 1 else [texts[0] for texts in named]
+        checked = self._settings(told, settings, num_return_sequences, do_sample)
+        named = [[{self.field: text} for text in texts] for texts in self.model.write(rows, checked)]
+        return named if checked.n > 1 else [texts[0] for texts in named]
 
     def told_of(self, pair: Languages | None) -> Mapping[str, Any]:
         """What the model's config says of this task; of a translation, of this pair."""
@@ -100,31 +95,16 @@ class Text2TextPipeline(Pipeline):
             yield self.alone(answer, None, options)
 
     def _settings(
-        self, told: Mapping[str, Any], given: Mapping[str, Any], n: int, do_sample: bool
+        self, told: Mapping[str, Any], given: Mapping[str, Any], n: int | None, do_sample: bool | None
     ) -> GenerationSettings | BeamSettings:
-        known = {**(self.model.generation_config or {}), **told}
-        own = {name: known[name] for name in _SEARCH if known.get(name) is not None}
-        values = own | {name: value for name, value in given.items() if value is not None}
-        if "max_length" in values:  # counts the token that the decoder starts from
-            values["max_new_tokens"] = int(values.pop("max_length")) - 1
-        if "min_new_tokens" not in given and "max_new_tokens" in values and "min_new_tokens" in values:
-            values["min_new_tokens"] = min(values["min_new_tokens"], values["max_new_tokens"])
-        beams = values.get("num_beams", 1)
-        if do_sample and "num_beams" in given and beams != 1:
-            raise ConfigError("beams are searched, not drawn", where="do_sample", remedy="Leave out one of the two.")
-        if beams != 1 and not do_sample:
-            return check_settings(BeamSettings, values | {"n": n})
-        allowed = ("max_new_tokens", "repetition_penalty", *(_SAMPLING if do_sample else ()))
-        wanted = {
-            name: value for name, value in values.items() if name in allowed or (name in given and name != "num_beams")
-        }
-        if n > 1 and not do_sample:
+        file = {name: value for name, value in told.items() if name != "prefix"}
+        checked = self.model.settings({**given, "n": n, "do_sample": do_sample}, file=file)
+        if checked.n > 1 and isinstance(checked, GenerationSettings) and checked.temperature == 0.0:
             raise ConfigError(
-                f"{n} texts for a source would all be the same", where="num_return_sequences",
+                f"{checked.n} texts for a source would all be the same", where="num_return_sequences",
                 remedy="Give num_beams, or do_sample=True.",
             )  # fmt: skip
-        checked = check_settings(GenerationSettings, ({"temperature": 1.0} if do_sample else {}) | wanted | {"n": n})
-        return checked.model_copy(update={"seed": seed_of(checked)})
+        return checked
 
 
 class TranslationPipeline(Text2TextPipeline):

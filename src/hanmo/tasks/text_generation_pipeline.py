@@ -28,7 +28,7 @@ class TextGenerationPipeline(Pipeline):
             inputs: a text; a conversation that ends with the user; a list of either; or a stream of them.
             options: `return_full_text` (True: prompt and text, or the conversation with the answer; False: what is new),
                 `num_return_sequences`, `do_sample` (False takes the most probable token each time), `stop_sequence`, and the
-                fields of `GenerationSettings`.
+                fields of `GenerationSettings` or `BeamSettings`; else as generation_config.json says.
 
         Returns:
             For one: a list with a `{"generated_text": …}` for each sequence. For a list: a list of these.
@@ -60,7 +60,7 @@ class TextGenerationPipeline(Pipeline):
         full = options.pop("return_full_text", True)
         settings = _settings(options)
         prompts = [item.ids if isinstance(item, _Asked) else self.lm.prompt_ids(item) for item in items]
-        n = settings.get("n") or 1
+        n = self.lm.settings(settings).n
         texts = self.lm.complete(prompts, **settings)
         return [
             [{"generated_text": _whole(item, text) if full else text} for text in (found if n > 1 else [found])]
@@ -96,9 +96,4 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
             if ours in settings:
                 raise ConfigError(f"{theirs} and {ours} say the same", where=theirs, remedy="Give one of them.")
             settings[ours] = settings.pop(theirs)
-    sample = settings.pop("do_sample", None)
-    if sample is False:
-        settings["temperature"] = 0.0
-    elif sample and not settings.get("temperature"):
-        settings["temperature"] = 1.0
     return settings

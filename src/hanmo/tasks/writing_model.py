@@ -6,14 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from hanmo.core.errors import ConfigError
 from hanmo.core.files import write_json
+from hanmo.generation.beam import BeamSettings
 from hanmo.generation.decoding import Decoding
+from hanmo.generation.settings import GenerationSettings
+from hanmo.tasks.asked_settings import asked_settings
 from hanmo.tasks.loaded_model import LoadedModel
 from hanmo.tasks.model_files import check_tokenizer
 from hanmo.tokenizers.streaming import StreamDecoder
 from hanmo.tokenizers.tokenizer import Tokenizer
 
-__all__ = ["WritingModel", "as_asked", "text_pieces", "whole_texts"]
+__all__ = ["WritingModel", "as_asked", "streamable", "text_of", "text_pieces", "whole_texts"]
 
 
 class WritingModel(LoadedModel):
@@ -59,6 +63,28 @@ class WritingModel(LoadedModel):
         config = (self.generation_config or {}) | {"eos_token_id": list(eos_ids)}
         return type(self)(self.model, tokenizer, eos_ids=eos_ids, generation_config=config)
 
+    @property
+    def banned_ids(self) -> tuple[int, ...]:
+        """Tokens that are never written."""
+        return ()
+
+    def settings(
+        self, given: Mapping[str, Any], *, file: Mapping[str, Any] | None = None
+    ) -> GenerationSettings | BeamSettings:
+        """How a text is written: what is given, then what generation_config.json says (`hanmo.tasks.asked_settings`).
+
+        Args:
+            given: fields of `GenerationSettings` or `BeamSettings`, or `do_sample`; None means what the file says.
+            file: settings of a task that go before those of the file.
+
+        Raises:
+            ConfigError: for a setting that cannot be, or one of the file that is not supported.
+        """
+        return asked_settings(
+            {**(self.generation_config or {}), **(file or {})}, given, continues=self.continues, banned_ids=self.banned_ids,
+            start_id=None if self.continues else self.config.start_id,
+        )  # fmt: skip
+
     def save(self, path: str | Path) -> None:
         """Write a model directory that `hanmo.load` and `transformers` read."""
         super().save(path)
@@ -87,6 +113,27 @@ def text_pieces(decoding: Decoding, tokenizer: Tokenizer, stop: Sequence[str]) -
                 yield row, rest
     finally:
         decoding.close()
+
+
+def text_of(tokens: Sequence[int], tokenizer: Tokenizer) -> str:
+    """What goes on from a prompt by these tokens, as a stream of them gives it."""
+    decoder = StreamDecoder(tokenizer)
+    return "".join([*map(decoder.push, tokens), decoder.finish()])
+
+
+def streamable(settings: GenerationSettings | BeamSettings) -> GenerationSettings:
+    """The same settings.
+
+    Raises:
+        ConfigError: for beams and several texts.
+    """
+    if isinstance(settings, BeamSettings):
+        raise ConfigError(
+            "a beam search knows its text only at the end", where="num_beams", remedy="Use generate, or num_beams=1."
+        )
+    if settings.n != 1:
+        raise ConfigError(f"a stream is one text, not {settings.n}", where="n", remedy="Use generate for several.")
+    return settings
 
 
 def whole_texts(decoding: Decoding, tokenizer: Tokenizer, stop: Sequence[str]) -> list[str]:
