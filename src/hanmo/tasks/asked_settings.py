@@ -86,6 +86,7 @@ def asked_settings(
     *,
     continues: bool,
     start_id: int | None = None,
+    eos_ids: Collection[int] = (),
     banned_ids: Collection[int] = (),
 ) -> GenerationSettings | BeamSettings:
     """Settings to write with, those that draw with a seed.
@@ -98,6 +99,7 @@ def asked_settings(
         given: fields of `GenerationSettings` or `BeamSettings`, or `do_sample`; None means what the file says.
         continues: whether the text goes on from a prompt, not from a start token of its own.
         start_id: that token, where there is one.
+        eos_ids: tokens that end a text; `bad_words_ids` of the file do not hold them back, as in `transformers`.
         banned_ids: tokens that are never written, whatever the settings.
 
     Raises:
@@ -117,7 +119,8 @@ def asked_settings(
     if "stop_strings" in file and "stop" not in fields | given.keys():
         raise ConfigError("stop strings do not go with beams", where=f"{_FILE}: stop_strings", remedy=_ONE_BEAM)
     _join_lengths(own, wanted, given)
-    words = [list(row) for row in own.get("bad_words_ids", ())] + [[token] for token in own.get("suppress_tokens", ())]
+    words = [list(row) for row in own.get("bad_words_ids", ()) if len(row) != 1 or row[0] not in eos_ids]
+    words += [[token] for token in own.get("suppress_tokens", ())]
     wanted["bad_words_ids"] = [row for row in words if len(row) != 1 or row[0] not in banned_ids]
     if not continues and own.get("min_length"):  # counts the start token
         wanted.setdefault("min_new_tokens", max(0, int(own["min_length"]) - 1))

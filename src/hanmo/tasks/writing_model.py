@@ -81,7 +81,8 @@ class WritingModel(LoadedModel):
             ConfigError: for a setting that cannot be, or one of the file that is not supported.
         """
         return asked_settings(
-            {**(self.generation_config or {}), **(file or {})}, given, continues=self.continues, banned_ids=self.banned_ids,
+            {**(self.generation_config or {}), **(file or {})}, given, continues=self.continues,
+            eos_ids=self.eos_ids, banned_ids=self.banned_ids,
             start_id=None if self.continues else self.config.start_id,
         )  # fmt: skip
 
