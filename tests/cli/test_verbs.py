@@ -40,6 +40,31 @@ def test_generate_several(hanmo: Callable[..., Any], model: Path) -> None:
     assert [f"--- {number} ---" in shown for number in (1, 2, 3, 4)] == [True, True, True, False]
 
 
+@pytest.mark.parametrize("prompt", ["The old teacher", "老先生清早"])
+def test_generate_as_the_model_says(hanmo: Callable[..., Any], model_copy: Path, prompt: str) -> None:
+    before = json.loads((model_copy / "generation_config.json").read_text(encoding="utf-8"))
+    beams = ("--num-beams", "3", "--max-new-tokens", "6")
+    searched = hanmo("generate", model_copy, prompt, *beams)
+    assert searched.code == 0
+    assert searched.out.startswith(prompt)
+    assert hanmo("generate", model_copy, prompt, *beams, "--seed", "5").code == 2  # there is nothing to draw
+
+    def say(**file: Any) -> None:
+        (model_copy / "generation_config.json").write_text(json.dumps(before | file), encoding="utf-8")
+
+    say(num_beams=3, max_new_tokens=6)
+    assert hanmo("generate", model_copy, prompt).out == searched.out
+    three = json.loads(hanmo("generate", model_copy, prompt, "--n", "3", "--json").out)["texts"]
+    assert prompt + three[0] + "\n" == searched.out
+    greedy = hanmo("generate", model_copy, prompt, "--temperature", "0").out
+    say(do_sample=True, temperature=1e-4, max_new_tokens=6)  # so cold that it is greedy
+    assert hanmo("generate", model_copy, prompt).out == greedy
+    say(guidance_scale=2.0)
+    refused = hanmo("generate", model_copy, prompt)
+    refused.refused("generation_config.json", "guidance_scale = 2.0", code=2)
+    hanmo("chat", model_copy).refused("guidance_scale = 2.0", code=2)
+
+
 def test_generate_with_a_model_that_writes_another_text(hanmo: Callable[..., Any], model: Path, tmp_path: Path) -> None:
     tokenizer = Tokenizer.load(model)
     config = T5Config(

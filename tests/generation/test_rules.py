@@ -60,7 +60,9 @@ def test_a_forced_end_is_not_shown(ways: dict[str, Any]) -> None:
     never = 60
     found = texts(ways | {"bad_words_ids": [[never]]}, eos_ids=(never,))
     assert {len(text) for text in found} == {12}
-    assert [len(text) for text in texts(ways | {"forced_eos_token_id": never}, eos_ids=(never,)) if len(text) > 11] == []
+    assert [
+        len(text) for text in texts(ways | {"forced_eos_token_id": never}, eos_ids=(never,)) if len(text) > 11
+    ] == []
 
 
 def test_a_prompt_may_leave_no_room() -> None:

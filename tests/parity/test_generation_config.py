@@ -31,7 +31,9 @@ def random_file(rng: random.Random, n_prompt: int, likely: list[int], *, continu
         "repetition_penalty": rng.choice([None, None, 1.0, 1.6]),
         "no_repeat_ngram_size": rng.choice([None, 0, 1, 2, 3]),
         "min_new_tokens": rng.choice([None, None, 3]),
-        "bad_words_ids": rng.choice([None, [[rng.choice(likely)]], [rng.choices(likely, k=2), rng.choices(likely, k=1)]]),
+        "bad_words_ids": rng.choice(
+            [None, [[rng.choice(likely)]], [rng.choices(likely, k=2), rng.choices(likely, k=1)]]
+        ),
         "suppress_tokens": rng.choice([None, None, rng.choices(likely, k=2)]),
         "forced_eos_token_id": rng.choice([None, None, rng.choice(likely)]),
         "eos_token_id": rng.choice([likely[:1], rng.choices(likely, k=2), None]),
