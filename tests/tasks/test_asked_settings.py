@@ -88,6 +88,11 @@ def test_decoders_search_with_beams(write: Callable[..., Path], prompt: str) -> 
     assert "".join(lm.stream(prompt, num_beams=1)) == lm.generate(prompt, num_beams=1)
     with pytest.raises(ConfigError, match="stop does not go with the 3 beams"):
         lm.generate(prompt, stop="。")
+    for asked in ({"stop": "。"}, {"temperature": 0.5}, {"top_k": 3}, {"seed": 1}, {"form": "5x4"}):
+        with pytest.raises(ConfigError, match=f"{next(iter(asked))} does not go with the 2 beams.*Leave it out"):
+            lm.generate(prompt, num_beams=2, **asked)
+    with pytest.raises(ConfigError, match="cannot be 0 beams"):
+        lm.generate(prompt, num_beams=0)
 
 
 def test_an_encoder_decoder_writes_as_its_file_says(write: Callable[..., Path]) -> None:

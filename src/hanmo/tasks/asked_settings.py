@@ -126,12 +126,15 @@ def asked_settings(
         wanted.setdefault("min_new_tokens", max(0, int(own["min_length"]) - 1))
     _shorten(wanted, given)
     if beams != 1:
-        if "num_beams" not in given:
+        from_file = "num_beams" not in given
+        if from_file:
             given.pop("seed", None)  # there is nothing to draw
-            if clash := sorted(given.keys() - fields):
-                raise ConfigError(
-                    f"{clash[0]} does not go with the {beams} beams of {_FILE}", where=clash[0], remedy=_ONE_BEAM
-                )
+        if clash := sorted(given.keys() & GenerationSettings.model_fields.keys() - fields):
+            source = f" of {_FILE}" if from_file else ""
+            raise ConfigError(
+                f"{clash[0]} does not go with the {beams} beams{source}", where=clash[0],
+                remedy=_ONE_BEAM if from_file else "Leave it out, or the beams.",
+            )  # fmt: skip
         return check_settings(BeamSettings, wanted | given | {"num_beams": beams})
     if sample and not given.get("temperature"):
         given["temperature"] = wanted.get("temperature") or 1.0
@@ -167,6 +170,8 @@ def _way(own: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[bool, Any]:
     """Whether tokens are drawn, and how many beams there are (1: no search)."""
     drawn = given.get("do_sample", True if given.get("temperature") else None)
     if given.get("num_beams", 1) != 1:
+        if given["num_beams"] == 0:
+            raise ConfigError("there cannot be 0 beams", where="num_beams", remedy="Give 1 for no search, or more.")
         if given.get("do_sample"):
             raise ConfigError("beams are searched, not drawn", where="do_sample", remedy="Leave out one of the two.")
         return False, given["num_beams"]
