@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -35,6 +36,32 @@ def test_it_is_raised_in_another_thread_alone() -> None:
     thread.start()
     thread.join(4)
     assert found == ["ended"]
+
+
+class Watched:
+    """Its instances can be referred to weakly."""
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_it_is_raised_again_where_it_was_swallowed() -> None:
+    ended: list[str] = []
+
+    def clean_up(reference: object) -> None:
+        _spin(0.3)
+        ended.append("cleaned up")  # not reached
+
+    def work() -> None:
+        watched = Watched()
+        reference = weakref.ref(watched, clean_up)
+        del watched
+        assert reference() is None
+        _spin(5)
+
+    started = time.monotonic()
+    with pytest.raises(TimeLimitError), time_limit(0.05):
+        work()
+    assert time.monotonic() - started < 2
+    assert not ended
 
 
 def test_nothing_is_raised_after_the_block() -> None:

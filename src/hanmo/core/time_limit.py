@@ -9,6 +9,9 @@ from collections.abc import Iterator
 
 __all__ = ["TimeLimitError", "time_limit"]
 
+_AGAIN_SECONDS = 0.05
+"""It is raised again: what compiled code calls in Python (when garbage is collected, say) swallows exceptions."""
+
 
 class TimeLimitError(BaseException):
     """The time is over. Not an `Exception`, so that code under the limit does not catch it."""
@@ -23,20 +26,22 @@ def time_limit(seconds: float) -> Iterator[None]:
     Args:
         seconds: of wall-clock time.
     """
-    thread, lock = threading.get_ident(), threading.Lock()
-    is_over = False
+    thread, lock, finished, is_over = threading.get_ident(), threading.Lock(), threading.Lock(), False
+    finished.acquire()
 
-    def raise_there() -> None:
-        with lock:
-            if not is_over:
+    def watch() -> None:
+        wait = seconds
+        while not finished.acquire(timeout=wait):
+            wait = _AGAIN_SECONDS
+            with lock:
+                if is_over:
+                    return
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(TimeLimitError))
 
-    watch = threading.Timer(seconds, raise_there)
-    watch.daemon = True
-    watch.start()
+    threading.Thread(target=watch, daemon=True, name="time limit").start()
     try:
         yield
     finally:
+        is_over = True  # at once: before anything that a second one could break off
         with lock:
-            is_over = True
-        watch.cancel()
+            finished.release()

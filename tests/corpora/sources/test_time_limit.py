@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import gc
 import signal
+import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -37,6 +40,48 @@ def test_what_takes_too_long_is_broken_off_and_the_handler_is_put_back() -> None
     assert signal.getsignal(signal.SIGPROF) is before
     with pytest.raises(ZeroDivisionError):
         run_within(5, lambda: 1 / 0)
+
+
+class Watched:
+    """Its instances can be referred to weakly."""
+
+
+def test_what_runs_while_garbage_is_collected_is_not_broken_off() -> None:
+    ends: list[str] = []
+    before = list(gc.callbacks)
+
+    def clean_up(phase: str, info: dict[str, int]) -> None:
+        ends.append(f"{phase} {spin(0.2)}")
+
+    gc.callbacks.append(clean_up)
+    try:
+        with pytest.raises(FormatError):
+            run_within(0.1, lambda: f"{gc.collect()} {spin(5)}")
+    finally:
+        gc.callbacks.remove(clean_up)
+    assert ends[:2] == ["start done", "stop done"]
+    assert gc.callbacks == before
+
+
+def test_an_alarm_that_is_swallowed_is_not_reported_and_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda one: reported.append(type(one.exc_value)))
+    hook = sys.unraisablehook
+
+    def work() -> str:
+        for error in (None, ZeroDivisionError):
+            watched = Watched()
+            end = weakref.ref(watched, lambda _, error=error: spin(0.2) if error is None else 1 / 0)
+            del watched
+            assert end() is None
+        return spin(5)
+
+    started = time.process_time()
+    with pytest.raises(FormatError):
+        run_within(0.1, work)
+    assert time.process_time() - started < 2
+    assert reported == [ZeroDivisionError]
+    assert sys.unraisablehook is hook
 
 
 def test_waiting_does_not_count() -> None:

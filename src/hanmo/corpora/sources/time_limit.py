@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from hanmo.core.errors import FormatError
@@ -15,7 +18,7 @@ __all__ = ["run_within"]
 T = TypeVar("T")
 
 _AGAIN_SECONDS = 0.05
-"""The alarm is repeated: where C code calls back into Python, an exception may be swallowed."""
+"""The alarm is repeated: what C code calls in Python may swallow an exception."""
 
 
 class _TimeUpError(BaseException):
@@ -42,15 +45,16 @@ def run_within(seconds: float, work: Callable[[], T]) -> T:
     is_over = False
 
     def ring(number: int, frame: object) -> None:
-        if not is_over:
+        if not is_over and not collector.is_running:
             raise _TimeUpError
 
-    started = time.process_time()
+    started, collector = time.process_time(), _Collector()
     old_handler = signal.signal(signal.SIGPROF, ring)
     old_seconds, old_interval = signal.setitimer(signal.ITIMER_PROF, seconds, _AGAIN_SECONDS)
     try:
         try:
-            return work()
+            with collector, _no_word_of_swallowed():
+                return work()
         finally:
             is_over = True
     except _TimeUpError:
@@ -62,3 +66,40 @@ def run_within(seconds: float, work: Callable[[], T]) -> T:
         if old_seconds:
             rest = max(old_seconds - (time.process_time() - started), 0.001)
             signal.setitimer(signal.ITIMER_PROF, rest, old_interval)
+
+
+class _Collector:
+    """Knows when garbage is being collected: to break off what libraries do then would leave their tables wrong."""
+
+    def __init__(self) -> None:
+        self.is_running = False
+
+    def __enter__(self) -> None:
+        gc.callbacks.insert(0, self._before)
+        gc.callbacks.append(self._after)
+
+    def __exit__(self, *_: object) -> None:
+        gc.callbacks.remove(self._before)
+        gc.callbacks.remove(self._after)
+
+    def _before(self, phase: str, info: dict[str, int]) -> None:
+        self.is_running |= phase == "start"
+
+    def _after(self, phase: str, info: dict[str, int]) -> None:
+        self.is_running &= phase == "start"
+
+
+@contextmanager
+def _no_word_of_swallowed() -> Iterator[None]:
+    """Python reports each exception that something called from C could not pass on; of ours nobody need hear."""
+    report = sys.unraisablehook
+
+    def report_others(unraisable: sys.UnraisableHookArgs) -> None:
+        if not isinstance(unraisable.exc_value, _TimeUpError):
+            report(unraisable)
+
+    sys.unraisablehook = report_others
+    try:
+        yield
+    finally:
+        sys.unraisablehook = report
