@@ -12,6 +12,7 @@ from hanmo.core.devices import Compute
 from hanmo.core.interrupts import Interrupted, Interrupts
 from hanmo.core.progress import progress, say
 from hanmo.core.runs import RunFolder
+from hanmo.core.spare_memory import SpareMemory
 from hanmo.training.interfaces import Batches, Evaluate, Loss
 from hanmo.training.result import FitResult
 from hanmo.training.session import Event, Session
@@ -66,7 +67,7 @@ def fit(
         StorageError: if a checkpoint or the log cannot be written; the previous checkpoint stands.
     """
     compute.apply()
-    with Interrupts() as interrupts, _deterministic(settings.deterministic):
+    with Interrupts() as interrupts, _deterministic(settings.deterministic), SpareMemory() as memory:
         session = Session(model, loss, batches, settings, run, evaluate, identity, compute, interrupts, unit)
         try:
             session.prepare(resume)
@@ -86,6 +87,7 @@ def fit(
                 if session.is_over() or interrupts.signal_name:
                     break
                 event = session.take_step()
+                memory.settle()
                 mirror(event)
                 bar.advance(1, **session.shown(event))
                 if on_step is not None:
