@@ -168,6 +168,17 @@ def test_own_checks_keep_their_words(tmp_path: Path) -> None:
         check_settings(Recipe, {"name": "bad"})
 
 
+class Made(Settings):
+    width: int = Field(default=8, ge=1)
+    inner: int = Field(default_factory=lambda values: 4 * values["width"])
+
+
+def test_a_default_made_of_a_wrong_value_is_no_problem_of_its_own() -> None:
+    assert check_settings(Made, {"width": 3}).inner == 12
+    with pytest.raises(ConfigError, match=r"^width = 0: input should be greater than or equal to 1$"):
+        check_settings(Made, {"width": 0})
+
+
 def test_long_values_are_shortened(tmp_path: Path) -> None:
     (message,) = _problems(tmp_path, f"bf16 = '{'x' * 10_000}'\n")
     assert len(message) < 300

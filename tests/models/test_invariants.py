@@ -235,6 +235,7 @@ def test_loss_is_the_mean_over_shifted_labels(model: CausalLM) -> None:
     [
         ({"input_ids": torch.tensor([[0, VOCAB]])}, "token id 101 is outside the vocabulary of 101"),
         ({"input_ids": torch.tensor([[0, -1]])}, "token id -1 is outside"),
+        ({"input_ids": torch.rand(1, 3)}, r"input_ids: a token id is no float32. .* give input_ids.long\(\)"),
         ({"input_ids": torch.zeros(0, 3, dtype=torch.int64)}, r"nothing to do for an input of shape \(0, 3\)"),
         ({"input_ids": torch.zeros(1, 0, dtype=torch.int64)}, "nothing to do"),
         ({"input_ids": torch.zeros(3, dtype=torch.int64)}, "expected 2 axes"),

@@ -177,8 +177,11 @@ def check_ids(
     (it would wait for the device at every step; the device itself stops at a bad id).
 
     Raises:
-        ConfigError: names a bad id.
+        ConfigError: names a bad id, or a type of numbers that are no ids.
     """
+    if ids.dtype not in (torch.int64, torch.int32):
+        remedy = f"Ids are whole numbers: give {where}.long()."
+        raise ConfigError(f"a {what} is no {str(ids.dtype).removeprefix('torch.')}", where=where, remedy=remedy)
     if torch.compiler.is_compiling() or (training and ids.device.type != "cpu"):
         return
     low, high = (int(value) for value in torch.aminmax(ids))
