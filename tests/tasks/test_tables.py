@@ -104,9 +104,36 @@ def test_a_chapter_in_one_field(tmp_path: Path) -> None:
     assert found(tmp_path / "a.csv") == [(chapter, "1")]
 
 
-def test_bytes_that_are_no_text_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = "".join(f"很好的一天，阳光灿烂，第 {number} 天\t1\n" for number in range(200))
-    (tmp_path / "a.tsv").write_bytes(b"sentence\tlabel\n" + lines.encode() + "坏".encode() + b"\xff\t0\n")
+DAYS = "".join(f"很好的一天，阳光灿烂，第 {number} 天\t1\n" for number in range(200))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "big5"])
+def test_bytes_that_are_no_text_are_named(tmp_path: Path, encoding: str) -> None:
+    days = DAYS.replace("阳光灿烂", "陽光燦爛") if encoding == "big5" else DAYS
+    content = b"sentence\tlabel\n" + days.encode(encoding) + "很".encode(encoding) + b"\xff\t0\n"
+    (tmp_path / "a.tsv").write_bytes(content)
+    with pytest.raises(
+        FormatError, match=rf"a\.tsv: 1 byte sequences are no {encoding} \(in line 202\)\. .* .iconv -c"
+    ):
+        found(tmp_path / "a.tsv")
+
+
+def test_an_encoding_that_was_guessed_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     set_quiet(False)
-    assert len(found(tmp_path / "a.tsv")) == 201
-    assert "1 byte sequences are no utf-8 and were left out" in capsys.readouterr().err
+    (tmp_path / "a.tsv").write_bytes(("sentence\tlabel\n" + DAYS).encode("gb18030"))
+    assert len(found(tmp_path / "a.tsv")) == 200
+    assert capsys.readouterr().err == f"{tmp_path / 'a.tsv'}: read as gb18030\n"
+    (tmp_path / "b.tsv").write_text("sentence\tlabel\n" + DAYS, encoding="utf-8")
+    assert len(found(tmp_path / "b.tsv")) == 200
+    assert capsys.readouterr().err == ""
+    half = DAYS[: len(DAYS) // 2].rsplit("\n", 1)[0] + "\n"
+    (tmp_path / "c.tsv").write_bytes(b"sentence\tlabel\n" + DAYS.encode() + half.encode("gb18030"))
+    n_lines = half.count("\n")
+    assert len(found(tmp_path / "c.tsv")) == 200 + n_lines
+    assert f"{n_lines} lines in another encoding" in capsys.readouterr().err
+    for name in ("好", "差"):
+        (tmp_path / "folder" / name).mkdir(parents=True)
+        for number in range(3):
+            (tmp_path / "folder" / name / f"{number}.txt").write_bytes(DAYS.encode("gb18030"))
+    assert len(found(tmp_path / "folder", {"text": "text", "label": "label"})) == 6
+    assert capsys.readouterr().err == f"{tmp_path / 'folder'}: 6 files read as gb18030\n"

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 from hanmo.core.errors import DataError, FormatError
 from hanmo.core.files import open_unpacked
 from hanmo.core.progress import say
-from hanmo.text.encoding import decode
+from hanmo.text.encoding import Decoded, decode, unreadable_lines
 
 __all__ = [
     "Column",
@@ -90,12 +91,18 @@ def read_table(path: str | Path, columns: Mapping[str, Column]) -> list[Row]:
 
 
 def read_text_file(path: Path) -> str:
-    """All of a text file, unpacked and decoded; bytes that are no text are left out, and how many is said.
+    """All of a text file, unpacked and decoded; said is an encoding that is not UTF-8.
 
     Raises:
         DataError: if it is not there or cannot be read.
-        FormatError: if it is damaged or no text.
+        FormatError: if it is damaged or no text; names the lines with bytes that are none.
     """
+    decoded = _decoded(path)
+    _say_encodings(path, [decoded])
+    return decoded.text
+
+
+def _decoded(path: Path) -> Decoded:
     with open_unpacked(path) as stream:
         data = stream.read()
     try:
@@ -103,8 +110,22 @@ def read_text_file(path: Path) -> str:
     except FormatError as error:
         raise FormatError(error.what, where=path, remedy=error.remedy) from error
     if decoded.n_removed:
-        say(f"{path}: {decoded.n_removed:,} byte sequences are no {decoded.encoding} and were left out")
-    return decoded.text
+        lines = unreadable_lines(data, decoded)
+        more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+        places = f" (in line {', '.join(map(str, lines[:_SHOWN]))}{more})" if lines else ""
+        raise FormatError(
+            f"{decoded.n_removed:,} byte sequences are no {decoded.encoding}{places}", where=path,
+            remedy=f"Mend these lines; what cannot be read is left out by `iconv -c -f {decoded.encoding} -t utf-8`.",
+        )  # fmt: skip
+    return decoded
+
+
+def _say_encodings(path: Path, files: Sequence[Decoded]) -> None:
+    """What was guessed, once for all files of a folder."""
+    for encoding, n in Counter(one.encoding for one in files if one.encoding not in ("ascii", "utf-8")).items():
+        say(f"{path}: {f'{n:,} files ' if path.is_dir() else ''}read as {encoding}")
+    if n_foreign := sum(one.n_foreign_lines for one in files):
+        say(f"{path}: {n_foreign:,} lines in another encoding than the rest, each read in its own")
 
 
 def open_text_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -245,13 +266,15 @@ def _read_folder(path: Path, columns: Mapping[str, Column]) -> list[Row]:
         raise DataError(
             f"a folder of classes has no column {unknown[0]!r}", where=path, remedy='It has "text" and "label".'
         )
-    rows = []
+    rows, files = [], []
     for folder in sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
         for file in sorted(entry for entry in folder.rglob("*") if entry.is_file() and not _is_hidden(entry, folder)):
-            values = {"text": read_text_file(file).strip(), "label": folder.name}
+            files.append(_decoded(file))
+            values = {"text": files[-1].text.strip(), "label": folder.name}
             rows.append(Row({name: values[str(column)] for name, column in columns.items()}, str(file)))
     if not rows:
         raise DataError(
             "this folder holds no folder with texts", where=path, remedy="Put the texts of each class into one folder."
         )
+    _say_encodings(path, files)
     return rows

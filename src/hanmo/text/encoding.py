@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from hanmo.core.errors import FormatError
 from hanmo.text.han import count_characters
 
-__all__ = ["Decoded", "decode", "detect_encoding"]
+__all__ = ["Decoded", "decode", "detect_encoding", "unreadable_lines"]
 
 _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -67,6 +67,26 @@ def decode(data: bytes) -> Decoded:
         return Decoded(data.decode("utf-8"), "utf-8")
     except UnicodeDecodeError:
         return _decode_legacy(data)
+
+
+def unreadable_lines(data: bytes, decoded: Decoded) -> list[int]:
+    """Numbers, from 1, of the lines out of which something was removed; none for UTF-16 and UTF-32, whose lines do not end with a byte."""
+    if decoded.encoding.startswith(("utf-16", "utf-32")):
+        return []
+    codecs_of = [codec for name, codec, _ in _LEGACY if name == decoded.encoding] or [decoded.encoding]
+    if decoded.n_foreign_lines:
+        codecs_of += ["utf-8", *(codec for _, codec, _ in _LEGACY[:-2])]
+    return [
+        number for number, line in enumerate(data.split(b"\n"), 1) if not any(_fits(line, codec) for codec in codecs_of)
+    ]
+
+
+def _fits(data: bytes, codec: str) -> bool:
+    try:
+        data.decode(codec)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def detect_encoding(sample: bytes) -> str:
@@ -132,7 +152,7 @@ def _decode_legacy(data: bytes) -> Decoded:
             return mixed
     whole = _best_legacy(data)
     if whole is not None:
-        return Decoded(*whole)
+        return whole
     if n_bad <= max(_MAX_DAMAGE * n_good, _MAX_DAMAGE / 10 * len(text)):
         return repaired
     raise FormatError("no supported encoding fits (UTF-8, UTF-16, UTF-32, GB18030, Big5, Windows-1252, Latin-1)")
@@ -159,8 +179,8 @@ def _decode_lines(data: bytes) -> Decoded | None:
         best = _best_legacy(b"\n".join(lines[number] for number in foreign))
         if best is None:
             return None
-        decoded, name = best
-        for number, text in zip(foreign, decoded.split("\n"), strict=True):
+        name, n_removed = best.encoding, n_removed + best.n_removed
+        for number, text in zip(foreign, best.text.split("\n"), strict=True):
             texts[number] = text
     whole = "\n".join(texts)
     if n_removed > _MAX_DAMAGE * (len(whole) - len(whole.encode("ascii", "ignore"))):
@@ -172,10 +192,10 @@ def _decode_lines(data: bytes) -> Decoded | None:
     return Decoded(whole, main, tuple(notes), n_removed=n_removed, n_foreign_lines=n_foreign)
 
 
-def _best_legacy(data: bytes) -> tuple[str, str] | None:
+def _best_legacy(data: bytes) -> Decoded | None:
     if _is_euc_jp(data):
         return None
-    candidates: list[tuple[float, str, str]] = []
+    candidates: list[tuple[float, Decoded]] = []
     for name, codec, judge in _LEGACY:
         try:
             text, damage = data.decode(codec), 0
@@ -185,11 +205,11 @@ def _best_legacy(data: bytes) -> tuple[str, str] | None:
             continue
         score = judge(text[:_SAMPLE_CHARS])
         if score > 0:
-            candidates.append((score / (1 + damage), name, text))
+            notes = (f"{damage} invalid sequences removed",) if damage else ()
+            candidates.append((score / (1 + damage), Decoded(text, name, notes, n_removed=damage)))
     if not candidates:
         return None
-    _, name, text = max(candidates, key=lambda item: item[0])
-    return text, name
+    return max(candidates, key=lambda item: item[0])[1]
 
 
 def _is_euc_jp(data: bytes) -> bool:
