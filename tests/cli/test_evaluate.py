@@ -43,6 +43,8 @@ def test_solutions(problems: Path, hanmo: Callable[..., Any]) -> None:
 
 def test_wrong_use(problems: Path, hanmo: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     hanmo("evaluate", "--benchmark", "humaneval", "--file", problems).refused("exclude", code=2)
+    for option in ("--n", "--k", "--limit", "--workers", "--max-new-tokens", "--seconds"):
+        hanmo("evaluate", "runs/x", "--benchmark", "mbpp", option, 0).refused(option, code=2)
     hanmo("evaluate", "runs/x", "--benchmark", "mbpp", "--n", 1, "--k", 5).refused("pass@5", code=2)
     monkeypatch.setattr("hanmo.evaluation.sandbox.run.check_isolation", lambda: "it is not Linux")
     hanmo("evaluate", "--benchmark", "humaneval", "--file", problems, "--canonical").refused("cannot shut programs in")

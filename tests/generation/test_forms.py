@@ -63,6 +63,19 @@ def test_what_is_no_form(pattern: str, why: str) -> None:
         check_settings(GenerationSettings, {"form": pattern})
 
 
+def test_brackets_within_brackets() -> None:
+    """Each is read once, and once more for each time that it is there."""
+    deep = parse_form("(" * 40 + "a" + ")" * 40 + "b?")
+    assert deep.holds("a")
+    assert deep.holds("ab")
+    assert not deep.holds("b")
+    assert parse_form("(" * 30 + "a" + "){0}" * 30 + "b").holds("b")
+    with pytest.raises(ConfigError, match="states"):
+        parse_form("(" * 40 + "a" + ")+" * 40)
+    with pytest.raises(ConfigError, match="too many brackets"):
+        parse_form("(" * 5000 + "a" + ")" * 5000)
+
+
 def test_a_prompt_that_does_not_fit() -> None:
     with pytest.raises(ConfigError, match="'尽' at character 5"):
         parse_form("4x2").after("白日依山尽，")

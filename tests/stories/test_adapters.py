@@ -114,6 +114,8 @@ def test_loaded_merged_and_in_eight_bits_it_says_the_same(
         assert one["score"] == pytest.approx(other["score"], abs=1e-5)
     with pytest.raises(ConfigError, match="not empty"):
         main_raising(["adapter", "merge", str(run / "adapter"), "--out", str(home / "whole")])
+    with pytest.raises(ConfigError, match="a file, no folder"):
+        main_raising(["adapter", "merge", str(run / "adapter"), "--out", str(run / "adapter/adapter_config.json")])
     few = hanmo.pipeline("text-classification", run / "adapter", dtype="int8")(["服务很差 test 5"])
     assert few[0]["label"] == "坏"
     capsys.readouterr()

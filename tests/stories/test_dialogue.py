@@ -10,6 +10,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import hanmo
@@ -210,6 +211,22 @@ def test_preferences_are_learned(run: Path, data: Path, tmp_path: Path, monkeypa
     train(preferences(run, data), out=tmp_path / "stopped", resume=True)
     for name in ("model/model.safetensors", "reference.json", "evaluation.json"):
         assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "adapter", [{"method": "lora", "rank": 4}, {"method": "prompt", "n_tokens": 3}, {"method": "prefix", "n_tokens": 3}],
+    ids=lambda adapter: adapter["method"],
+)  # fmt: skip
+def test_preferences_of_an_adapter_begin_at_its_base(
+    run: Path, data: Path, tmp_path: Path, adapter: dict[str, Any]
+) -> None:
+    few = {"n_steps": 2, "lr": 1e-3, "eval_every": 2}
+    train(preferences(run, data, training=few), out=tmp_path / "whole")
+    result = train(preferences(run, data, training=few, adapter=adapter), out=tmp_path / "adapter")
+    whole, beside = (json.loads((tmp_path / name / "reference.json").read_text()) for name in ("whole", "adapter"))
+    for name in ("train", "dev", "test"):
+        assert np.abs(np.subtract(beside[name]["logprobs"], whole[name]["logprobs"])).max() < 1e-4
+    assert hanmo.load(result.model).chat([{"role": "user", "content": "cat"}], max_new_tokens=2) is not None
 
 
 def test_the_recipe_of_preferences_at_toy_size(data: Path, tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_other_kinds_translate(kind: str, data: Path, tmp_path: Path) -> None:
     assert result.evaluation["test"]["scores"]["bleu"] > 60
 
 
-def test_several_pairs_in_one_model(data: Path, tmp_path: Path) -> None:
+def test_several_pairs_in_one_model(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """English with Chinese and German, both ways, and a pair that is only judged."""
     unseen = tmp_path / "zh-de.tsv"
     pairs = [(zh, de) for (_, zh), (_, de) in zip(sentences(12, 5, 0), sentences(12, 5, 1), strict=True)]
@@ -233,6 +233,10 @@ def test_several_pairs_in_one_model(data: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has not learnt zh → de"):
         translate(chinese, src_lang="zh", tgt_lang="de")
     assert translate(chinese, src_lang="zh", tgt_lang="de", untrained=True)
+    asked = ["predict", "translation", str(model), chinese, "--src-lang", "zh", "--tgt-lang", "de"]
+    assert main([*asked, "--untrained"]) == 0
+    assert main(asked) == 2
+    assert "--untrained" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="has not learnt en → fr"):
         translate(english, src_lang="en", tgt_lang="fr")
 

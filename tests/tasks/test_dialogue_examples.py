@@ -136,6 +136,13 @@ def test_empty_turns_are_left_out_when_asked(tmp_path: Path) -> None:
     assert read(path, empty="drop").notes == {"conversations with an empty turn, left out": 1}
 
 
+@pytest.mark.parametrize("history", [5, True, "a", [["a"]], [5], {"a": "b"}])
+def test_a_history_that_is_no_list_of_rounds_is_named(tmp_path: Path, history: Any) -> None:
+    path = write(tmp_path, "a.jsonl", [{"instruction": "a", "input": "", "output": "c", "history": history}])
+    with pytest.raises(DataError, match=r"a\.jsonl:1: .*\"history\""):
+        read(path)
+
+
 def test_a_single_turn_is_named(tmp_path: Path) -> None:
     path = write(tmp_path, "g.txt", "你好\t你好\n只有一句\n再见\t再见")
     with pytest.raises(DataError, match=r"g\.txt:2: there is no answer"):
@@ -156,7 +163,7 @@ def test_files_that_have_no_form(tmp_path: Path) -> None:
         with pytest.raises((DataError, FormatError), match=message):
             read(path, form="alpaca" if name == "b.txt" else "auto")
     (tmp_path / "f.jsonl").write_text('{"messages": [}\n')
-    with pytest.raises(FormatError, match=r"f\.jsonl:1: not a line of JSON"):
+    with pytest.raises(DataError, match=r"f\.jsonl:1: not JSON"):
         read(str(tmp_path / "f.jsonl"))
 
 

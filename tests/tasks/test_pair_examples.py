@@ -47,6 +47,9 @@ def test_every_format_holds_the_same(tmp_path: Path) -> None:
         PairData(train=objects(tmp_path / "e.jsonl.gz", [{"zh": b, "en": a, "id": 1} for a, b in ROWS])),
         PairData(train=objects(tmp_path / "f.jsonl", [{"source": a, "target": b} for a, b in ROWS])),
         PairData(train=objects(tmp_path / "g.jsonl", [{"x": a, "y": b} for a, b in ROWS]), source="x", target="y"),
+        PairData(train=lines(tmp_path / "i.csv", ["source,target", *(f"{a},{b}" for a, b in ROWS)])),
+        PairData(train=lines(tmp_path / "j.tsv", ["\ufeffZH\tEN", *(f"{b}\t{a}" for a, b in ROWS)])),
+        PairData(train=lines(tmp_path / "k.json", [json.dumps([{"en": a, "zh": b} for a, b in ROWS], indent=1)])),
         PairData(
             train=lines(tmp_path / "h.tsv", ["zh\ten", *(f"{b}\t{a}" for a, b in ROWS)]), source="en", target="zh"
         ),

@@ -65,7 +65,7 @@ def test_a_folder_of_classes(tmp_path: Path) -> None:
         ("a.tsv", "sentence\tlabel\n", "no example"),
         ("a.tsv", "", "there is no column"),
         ("a.csv", 'sentence,label\nan "odd" one,1\n"open,2\n', r"a\.csv:3: not a CSV file"),
-        ("a.jsonl", '{"sentence": "a"}\n[1]\n{oops\n', r"line 1 has no label \(found sentence\); line 2 is not an object; line 3 is not JSON"),
+        ("a.jsonl", '{"sentence": "a"}\n[1]\n{oops\n', r"a\.jsonl:1: no label \(found sentence\); .*:2: a list, not an object; .*:3: not JSON"),
         ("a.xlsx", "x", r"no table that can be read \(\.xlsx\)"),
         ("a.tsv.gz", "no gzip", r"a damaged \.gz file \(it is not packed\)"),
         ("a.tsv", "\0\1\2", "binary"),

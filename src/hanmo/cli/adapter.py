@@ -26,8 +26,9 @@ def merge(adapter: str, *, out: Path, base: str | None = None) -> int:
     from hanmo.core.errors import ConfigError
     from hanmo.tasks.loading import load
 
-    if out.exists() and any(out.iterdir()):
-        raise ConfigError("this folder is not empty", where=out, remedy="Choose another --out.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        what = "this folder is not empty" if out.is_dir() else "this is a file, no folder"
+        raise ConfigError(what, where=out, remedy="Choose another --out.")
     model = load(adapter) if base is None else load(base, adapter=adapter)
     if not model.adapters:
         raise ConfigError("this is a whole model, no adapter", where=adapter, remedy="Give the folder of an adapter.")

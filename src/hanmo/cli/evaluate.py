@@ -76,6 +76,12 @@ def evaluate(
     from hanmo.evaluation.code_problems import read_problems
     from hanmo.evaluation.sandbox.run import Limits, require_isolation
 
+    counts = {"n": n, "k": min(k, default=1), "max-new-tokens": max_new_tokens, "limit": limit, "workers": workers}
+    for name, value in counts.items():
+        if value is not None and value < 1:
+            raise ConfigError(f"{value} is less than 1", where=f"--{name}")
+    if not seconds > 0:
+        raise ConfigError(f"{seconds:g} is no time", where="--seconds", remedy="Give the longest time of a program.")
     if benchmark == "completion":
         return _complete(model, file, limit or 500, seed, json)
     if (model is not None) + (samples is not None) + canonical != 1:

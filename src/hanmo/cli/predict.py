@@ -30,6 +30,7 @@ def predict(
     template: str | None = None,
     src_lang: str | None = None,
     tgt_lang: str | None = None,
+    untrained: Annotated[bool, Parameter(negative=())] = False,
     num_beams: int | None = None,
     int8: Annotated[bool, Parameter(negative=())] = False,
     adapter: str | None = None,
@@ -72,6 +73,8 @@ def predict(
         Language of the text (translation, of a model of several pairs).
     tgt_lang:
         Into which language (translation).
+    untrained:
+        Also a pair that the model has not learned, of languages that it has (translation, zero-shot).
     num_beams:
         How many beginnings a search keeps; 1 is greedy (tasks that write a text).
     int8:
@@ -92,6 +95,7 @@ def predict(
     if pooled:
         options["pooled"] = True
     options |= {"applying": True} if applying else {}
+    options |= {"untrained": True} if untrained else {}
     options |= {} if labels is None else {"candidate_labels": labels}
     options |= {} if template is None else {"hypothesis_template": template}
     told = {"src_lang": src_lang, "tgt_lang": tgt_lang, "num_beams": num_beams}
@@ -129,7 +133,7 @@ def predict(
 def _context(given: str | None) -> str:
     """A text, or that of a file if there is one of this name."""
     from hanmo.core.errors import ConfigError
-    from hanmo.tasks.tables import read_text_file
+    from hanmo.tasks.text_files import read_text_file
 
     if given is None:
         raise ConfigError("a question needs a text", where="--context", remedy="Give the text, or a file with it.")

@@ -18,7 +18,7 @@ from hanmo.evaluation.sandbox.run import Limits, run_tests
 from hanmo.metrics.code import pass_at_k_examples
 from hanmo.metrics.intervals import Interval, bootstrap_interval
 from hanmo.tasks.language_model import LanguageModel
-from hanmo.tasks.tables import open_text_lines
+from hanmo.tasks.text_files import open_text_lines
 
 __all__ = ["CodeResult", "Sample", "Write", "evaluate_code", "read_samples", "write_solutions", "write_with"]
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from hanmo.core.errors import ConfigError, DataError
 from hanmo.evaluation.program_text import parse_program
 from hanmo.evaluation.sandbox.run import ProgramTests
-from hanmo.tasks.tables import read_text_file
+from hanmo.tasks.text_files import read_text_file
 
 __all__ = ["BENCHMARKS", "Benchmark", "Problem", "find_benchmark", "read_problems"]
 

@@ -166,7 +166,10 @@ class _Builder:
     at: int = 0
 
     def build(self) -> tuple[int, int]:
-        first, last = self._alternatives()
+        try:
+            first, last = self._alternatives()
+        except RecursionError as error:
+            raise ConfigError("too many brackets within each other", where="form") from error
         if self.at < len(self.pattern):
             raise self._error(f"{self.pattern[self.at]!r} without its beginning")
         return first, last
@@ -212,6 +215,7 @@ class _Builder:
         start = self.at
         part = self._part()
         least, most, self_end = self._count()
+        behind = self.at
         first = last = self._new()
         copies = max(least, most or 0)
         for number in range(copies):
@@ -234,17 +238,8 @@ class _Builder:
         if self_end:
             self._link(last, self_end)
             last = self_end
-        self._skip_count(start)
+        self.at = behind
         return first, last
-
-    def _skip_count(self, start: int) -> None:
-        """To behind the count of the part that begins at `start`."""
-        self.at = start
-        n, moves, free = self.n, self.moves, self.free
-        self.moves, self.free = {}, {}
-        self._part()
-        self._count()
-        self.n, self.moves, self.free = n, moves, free
 
     def _count(self) -> tuple[int, int | None, int]:
         """Least and most repetitions; None: any number."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from hanmo.core.files import read_json, sha256_file, sha256_text, write_json
@@ -109,6 +110,7 @@ class PreferencesWork(TaskWork[PreferencesRecipe, "LanguageModel"]):
         """
         from hanmo.core.devices import pick_device
         from hanmo.core.progress import say
+        from hanmo.models.adapters import adapter_sets
         from hanmo.tasks.preference_learning import score_pairs
 
         file = None if self.folder is None else self.folder / _REFERENCE
@@ -118,9 +120,12 @@ class PreferencesWork(TaskWork[PreferencesRecipe, "LanguageModel"]):
         if missing:
             before = untrained or open_decoder(self.recipe.model.checkpoint)
             before.model.to(pick_device(self.recipe.device))
-            for name in missing:
-                say(f"{len(encoded[name]):,} {name} pairs: how likely their answers are before training")
-                held[name] = {"identity": identity[name], "logprobs": score_pairs(before.model, encoded[name])}
+            with ExitStack() as stack:
+                for adapters in adapter_sets(before.model):  # virtual tokens change what is said, fresh as they are
+                    stack.enter_context(adapters.disabled())
+                for name in missing:
+                    say(f"{len(encoded[name]):,} {name} pairs: how likely their answers are before training")
+                    held[name] = {"identity": identity[name], "logprobs": score_pairs(before.model, encoded[name])}
             if file is not None:
                 write_json(file, held)
         return {name: [(pair[0], pair[1]) for pair in held[name]["logprobs"]] for name in encoded}

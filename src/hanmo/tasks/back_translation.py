@@ -15,8 +15,9 @@ from hanmo.generation.settings import GenerationSettings
 from hanmo.tasks.loading import load
 from hanmo.tasks.pair_examples import PairExample, joined
 from hanmo.tasks.splits import folded
-from hanmo.tasks.tables import open_text_lines, read_table
+from hanmo.tasks.tables import read_table
 from hanmo.tasks.text2text_loading import as_text2text
+from hanmo.tasks.text_files import open_text_lines
 
 __all__ = ["back_translate"]
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from hanmo.core.errors import DataError, FormatError
-from hanmo.tasks.tables import read_text_file
+from hanmo.tasks.json_objects import read_objects
+from hanmo.tasks.text_files import read_text_file
 
-__all__ = ["DialogueForm", "RawDialogue", "read_dialogue_file", "read_objects"]
+__all__ = ["DialogueForm", "RawDialogue", "read_dialogue_file"]
 
 DialogueForm = Literal["auto", "messages", "alpaca", "sharegpt", "eou", "tabs", "yaml"]
 """
@@ -93,40 +93,6 @@ def _in_turn(turns: list[str], where: str) -> RawDialogue:
     )
 
 
-def read_objects(path: Path, problems: list[str]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Each object of JSON Lines, or of one JSON list, with its place.
-
-    Raises:
-        FormatError: for a file that is neither.
-    """
-    text = read_text_file(path)
-    if text.lstrip("\ufeff \t\r\n").startswith("["):
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            line = error.lineno if isinstance(error, json.JSONDecodeError) else None
-            raise FormatError(f"not JSON ({error})", where=path if line is None else f"{path}:{line}") from error
-        places = [f"{path}: [{number}]" for number in range(len(values))]
-    else:
-        values, places = [], []
-        for number, line in enumerate(text.split("\n"), 1):
-            if not line.strip():
-                continue
-            try:
-                values.append(json.loads(line))
-                places.append(f"{path}:{number}")
-            except (ValueError, RecursionError) as error:
-                raise FormatError(
-                    f"not a line of JSON ({error})", where=f"{path}:{number}",
-                    remedy="Give JSON Lines (an object on each line), or one JSON list of objects.",
-                ) from error  # fmt: skip
-    for value, where in zip(values, places, strict=True):
-        if isinstance(value, dict):
-            yield value, where
-        else:
-            problems.append(f"{where}: a {type(value).__name__}, not an object")
-
-
 def _from_object(value: dict[str, Any], form: str, where: str, problems: list[str]) -> Iterator[RawDialogue]:
     if form == "auto":
         keys = {"messages": "messages", "prompt": "messages", "conversations": "sharegpt", "instruction": "alpaca"}
@@ -174,7 +140,10 @@ def _text(value: Mapping[str, Any], key: str) -> str:
 def _alpaca(value: dict[str, Any]) -> list[tuple[str, str]]:
     """System, earlier rounds, then the instruction with its input below it, and the output."""
     turns = [("system", _text(value, "system"))] if value.get("system") else []
-    for number, round_ in enumerate(value.get("history") or [], 1):
+    history = value.get("history") or []
+    if not isinstance(history, list):
+        raise ValueError('"history" is no list of rounds')
+    for number, round_ in enumerate(history, 1):
         if not (isinstance(round_, list) and len(round_) == 2 and all(isinstance(text, str) for text in round_)):
             raise ValueError(f'round {number} of "history" is no pair of texts')
         turns += [("user", round_[0]), ("assistant", round_[1])]

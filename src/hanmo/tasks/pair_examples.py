@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,19 +12,21 @@ from pydantic import Field, field_validator, model_validator
 
 from hanmo.core.errors import DataError
 from hanmo.core.paths import existing_path
+from hanmo.core.progress import say
+from hanmo.tasks.json_objects import read_objects
 from hanmo.tasks.splits import SplitData, Splits, folded, settle
-from hanmo.tasks.tables import Column, Row, open_text_lines, problems_error, read_table, read_text_file, usable
+from hanmo.tasks.tables import Column, Row, problems_error, read_table, usable
 from hanmo.tasks.text2text_settings import Overlong
+from hanmo.tasks.text_files import read_text_file
 
 __all__ = ["PairData", "PairExample", "joined", "read_pairs"]
 
 Languages = tuple[str, str]
-_TABLES = (".tsv", ".csv", ".jsonl")
 _KNOWN_KEYS = (
     ("source", "target"), ("text", "summary"), ("document", "summary"), ("dialogue", "summary"), ("article", "highlights"),
     ("content", "title"), ("abstract", "title"), ("context", "question"), ("input", "output"),
 )  # fmt: skip
-"""What the two sides are called in JSON Lines, where the recipe does not say."""
+"""What the two sides are called, where the recipe does not say."""
 _NAMES_SHOWN = 8
 
 
@@ -250,8 +251,8 @@ def _table(data: PairData, path: str, languages: Languages | None) -> list[Row]:
     told = data.target if data.marks is None else data.marks
     if data.source is not None and told is not None:
         return read_table(path, {"source": data.source, "target": told})
-    if ".jsonl" not in suffixes:
-        return read_table(path, {"source": 1, "target": 2})
+    if not {".json", ".jsonl"} & set(suffixes):
+        return _without_names(read_table(path, {"source": 1, "target": 2}), path, languages)
     first = _first_object(path)
     if languages is not None and isinstance(first.get("translation"), dict):
         return [_of_languages(row, languages) for row in read_table(path, {"translation": "translation"})]
@@ -265,16 +266,26 @@ def _table(data: PairData, path: str, languages: Languages | None) -> list[Row]:
 
 
 def _first_object(path: str) -> Mapping[str, Any]:
-    for number, line in open_text_lines(Path(path)):
-        if line.strip():
-            try:
-                found = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise DataError(f"not JSON ({error})", where=f"{path}:{number}") from error
-            if isinstance(found, dict):
-                return found
-            raise DataError("not an object", where=f"{path}:{number}")
+    problems: list[str] = []
+    for found, _ in read_objects(Path(path), problems):
+        return found
+    if problems:
+        raise problems_error("rows that cannot be used", problems, "Mend these lines.")
     raise DataError("there is no example in this file", where=path)
+
+
+def _without_names(rows: list[Row], path: str, languages: Languages | None) -> list[Row]:
+    """Rows of a table whose columns nobody named, where its first line does."""
+    first = tuple(str(rows[0].values[side]).strip().removeprefix("\ufeff").lower() for side in ("source", "target"))
+    known = ((languages,) if languages else ()) + _KNOWN_KEYS
+    if first not in known and first[::-1] not in known:
+        return rows
+    say(f"{path}: the first line names the columns")
+    if len(rows) == 1:
+        raise DataError("there is no example in this file", where=path)
+    if first in known:
+        return rows[1:]
+    return [replace(row, values={"source": row.values["target"], "target": row.values["source"]}) for row in rows[1:]]
 
 
 def _of_languages(row: Row, languages: Languages) -> Row:

@@ -13,8 +13,9 @@ from typing import IO, Any
 from hanmo.core.errors import DataError, HanmoError, storage_error
 from hanmo.core.files import read_json, write_json
 from hanmo.core.progress import progress
+from hanmo.tasks.json_objects import parse_json
 from hanmo.tasks.pipeline import Pipeline
-from hanmo.tasks.tables import open_text_lines
+from hanmo.tasks.text_files import open_text_lines
 
 __all__ = ["predict_file"]
 
@@ -126,8 +127,8 @@ def _records(source: Path, pipe: Pipeline) -> Iterator[_Record]:
         values: Any = line
         if is_json:
             try:
-                values = json.loads(line)
-            except (ValueError, RecursionError) as error:
+                values = parse_json(line)
+            except ValueError as error:
                 raise DataError(f"not JSON ({error})", where=where) from error
         if isinstance(values, str):
             values = {"text": values}
@@ -138,15 +139,8 @@ def _records(source: Path, pipe: Pipeline) -> Iterator[_Record]:
             )  # fmt: skip
         try:
             pipe.read(values)
-            json.dumps(values, ensure_ascii=False).encode()
         except DataError as error:
             raise DataError(error.what, where=where, remedy=error.remedy) from error
-        except UnicodeEncodeError as error:
-            raise DataError(
-                "half of a surrogate pair, which is no text",
-                where=where,
-                remedy="Repair the text with hanmo.text.repair.",
-            ) from error
         if isinstance(values.get("text", " "), str) and not values.get("text", "x").strip():
             raise DataError("an empty text", where=where, remedy="Leave this line out.")
         yield _Record(values, where)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from hanmo.core.errors import DataError
 from hanmo.tasks.dialogue_examples import DialogueData, Message, read_conversations, wrong_order
-from hanmo.tasks.dialogue_files import read_objects
+from hanmo.tasks.json_objects import read_objects
 from hanmo.tasks.splits import SplitData, Splits, folded, settle
 from hanmo.tasks.tables import usable
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hanmo.core.errors import DataError, FormatError
+from hanmo.tasks.json_objects import parse_json
 from hanmo.tasks.splits import SplitData, Splits, folded, settle
-from hanmo.tasks.tables import problems_error, read_text_file
+from hanmo.tasks.tables import problems_error
+from hanmo.tasks.text_files import read_text_file
 
 __all__ = ["ANSWER", "NO_ANSWER", "AnswerData", "QaExample", "read_questions"]
 
@@ -200,8 +202,8 @@ def _raws(path: str, problems: list[str]) -> Iterator[_Raw]:
     """All questions of a file; what has another form is named in `problems`."""
     text = read_text_file(Path(path))
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        content = parse_json(text)
+    except ValueError as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else None
         raise FormatError(
             f"not JSON ({error})", where=path if line is None else f"{path}:{line}",

@@ -1,31 +1,25 @@
-"""Labelled examples as people keep them: TSV, CSV, JSON Lines, a folder with one folder a class. Also as .gz, in any
-encoding that `hanmo.text.encoding` tells."""
+"""Labelled examples as people keep them: TSV, CSV, JSON, a folder with one folder a class. Also as .gz."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hanmo.core.errors import DataError, FormatError
-from hanmo.core.files import open_unpacked
-from hanmo.core.progress import say
-from hanmo.text.encoding import Decoded, decode, unreadable_lines
+from hanmo.tasks.json_objects import read_objects
+from hanmo.tasks.text_files import decode_file, read_text_file, say_encodings
 
 __all__ = [
     "Column",
     "Row",
-    "open_text_lines",
     "problems_error",
     "read_number",
     "read_table",
-    "read_text_file",
     "usable",
 ]
 
@@ -50,8 +44,8 @@ class Row:
 def read_table(path: str | Path, columns: Mapping[str, Column]) -> list[Row]:
     """Read some columns of a file, or of a folder of classes.
 
-    .tsv and .txt are cut at tabs and nothing else: quotes are text, as GLUE has them. .csv follows RFC 4180. .jsonl has
-    an object on each line, and so must .json. All may end in .gz. In a folder, each file is a text whose label is the folder it is in;
+    .tsv and .txt are cut at tabs and nothing else: quotes are text, as GLUE has them. .csv follows RFC 4180. .jsonl and
+    .json have an object on each line, or are one list of objects. All may end in .gz. In a folder, each file is a text whose label is the folder it is in;
     its columns are "text" and "label".
 
     Args:
@@ -72,14 +66,13 @@ def read_table(path: str | Path, columns: Mapping[str, Column]) -> list[Row]:
         return _read_folder(path, columns)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     kind = next((suffix for suffix in reversed(suffixes) if suffix != ".gz"), "")
-    text = read_text_file(path)
     match kind:
         case ".tsv" | ".txt":
-            rows = _from_lists(_tabs(text), path, columns)
+            rows = _from_lists(_tabs(read_text_file(path)), path, columns)
         case ".csv":
-            rows = _from_lists(_commas(text, path), path, columns)
+            rows = _from_lists(_commas(read_text_file(path), path), path, columns)
         case ".jsonl" | ".json":
-            rows = _from_objects(text, path, columns)
+            rows = _from_objects(path, columns)
         case _:
             raise FormatError(
                 f"no table that can be read ({kind or 'no ending'})", where=path,
@@ -88,61 +81,6 @@ def read_table(path: str | Path, columns: Mapping[str, Column]) -> list[Row]:
     if not rows:
         raise DataError("there is no example in this file", where=path)
     return rows
-
-
-def read_text_file(path: Path) -> str:
-    """All of a text file, unpacked and decoded; said is an encoding that is not UTF-8.
-
-    Raises:
-        DataError: if it is not there or cannot be read.
-        FormatError: if it is damaged or no text; names the lines with bytes that are none.
-    """
-    decoded = _decoded(path)
-    _say_encodings(path, [decoded])
-    return decoded.text
-
-
-def _decoded(path: Path) -> Decoded:
-    with open_unpacked(path) as stream:
-        data = stream.read()
-    try:
-        decoded = decode(data)
-    except FormatError as error:
-        raise FormatError(error.what, where=path, remedy=error.remedy) from error
-    if decoded.n_removed:
-        lines = unreadable_lines(data, decoded)
-        more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-        places = f" (in line {', '.join(map(str, lines[:_SHOWN]))}{more})" if lines else ""
-        raise FormatError(
-            f"{decoded.n_removed:,} byte sequences are no {decoded.encoding}{places}", where=path,
-            remedy=f"Mend these lines; what cannot be read is left out by `iconv -c -f {decoded.encoding} -t utf-8`.",
-        )  # fmt: skip
-    return decoded
-
-
-def _say_encodings(path: Path, files: Sequence[Decoded]) -> None:
-    """What was guessed, once for all files of a folder."""
-    for encoding, n in Counter(one.encoding for one in files if one.encoding not in ("ascii", "utf-8")).items():
-        say(f"{path}: {f'{n:,} files ' if path.is_dir() else ''}read as {encoding}")
-    if n_foreign := sum(one.n_foreign_lines for one in files):
-        say(f"{path}: {n_foreign:,} lines in another encoding than the rest, each read in its own")
-
-
-def open_text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number and content of each line of a file that may be larger than the memory: UTF-8, also as .gz.
-
-    Raises:
-        DataError: if it is not there or cannot be read.
-        FormatError: if it is damaged or not UTF-8.
-    """
-    with open_unpacked(path) as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-            except UnicodeDecodeError as error:
-                raise FormatError(
-                    "this line is not UTF-8", where=f"{path}:{number}", remedy="Save the file as UTF-8."
-                ) from error
 
 
 def problems_error(what: str, problems: Sequence[str], remedy: str) -> DataError:
@@ -235,24 +173,17 @@ def _place(column: Column, first: Sequence[str] | None, path: Path) -> int:
     return names.index(column)
 
 
-def _from_objects(text: str, path: Path, columns: Mapping[str, Column]) -> list[Row]:
-    rows, problems = [], []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            problems.append(f"line {number} is not JSON ({error})")
-            continue
-        if not isinstance(values, dict):
-            problems.append(f"line {number} is not an object")
-        elif missing := [str(column) for column in columns.values() if column not in values]:
-            problems.append(f"line {number} has no {', '.join(missing)} (found {', '.join(sorted(values)[:8])})")
+def _from_objects(path: Path, columns: Mapping[str, Column]) -> list[Row]:
+    rows: list[Row] = []
+    problems: list[str] = []
+    for values, where in read_objects(path, problems):
+        keys = {name: str(column) for name, column in columns.items()}
+        if missing := [key for key in keys.values() if key not in values]:
+            problems.append(f"{where}: no {', '.join(missing)} (found {', '.join(sorted(values)[:8])})")
         else:
-            rows.append(Row({name: values[column] for name, column in columns.items()}, f"{path}:{number}"))
+            rows.append(Row({name: values[key] for name, key in keys.items()}, where))
     if problems:
-        raise problems_error(f"{path}: rows that cannot be used", problems, "Mend these lines, or name other columns.")
+        raise problems_error("rows that cannot be used", problems, "Mend these lines, or name other columns.")
     return rows
 
 
@@ -269,12 +200,12 @@ def _read_folder(path: Path, columns: Mapping[str, Column]) -> list[Row]:
     rows, files = [], []
     for folder in sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
         for file in sorted(entry for entry in folder.rglob("*") if entry.is_file() and not _is_hidden(entry, folder)):
-            files.append(_decoded(file))
+            files.append(decode_file(file))
             values = {"text": files[-1].text.strip(), "label": folder.name}
             rows.append(Row({name: values[str(column)] for name, column in columns.items()}, str(file)))
     if not rows:
         raise DataError(
             "this folder holds no folder with texts", where=path, remedy="Put the texts of each class into one folder."
         )
-    _say_encodings(path, files)
+    say_encodings(path, files)
     return rows

@@ -3,7 +3,6 @@ checked whole before anything is trained on them."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,10 @@ from pydantic import Field, model_validator
 from hanmo.core.errors import DataError
 from hanmo.core.settings import differs
 from hanmo.metrics.tag_schemes import Entity, Scheme, entities, illegal_tags, in_bioes_letters, loose_entities, spell
+from hanmo.tasks.json_objects import parse_json
 from hanmo.tasks.splits import SplitData, Splits, folded, settle
-from hanmo.tasks.tables import problems_error, read_text_file
+from hanmo.tasks.tables import problems_error
+from hanmo.tasks.text_files import read_text_file
 
 __all__ = ["TagData", "TagExample", "read_tagged"]
 
@@ -256,7 +257,7 @@ def _cluener(text: str, path: str, data: TagData, problems: list[str], notes: Co
             continue
         where = f"{path}:{number}"
         try:
-            record = json.loads(line)
+            record = parse_json(line)
             sentence, marked = record["text"], record.get("label", {})
             spans = [
                 (kind, surface, first, last)
@@ -266,7 +267,7 @@ def _cluener(text: str, path: str, data: TagData, problems: list[str], notes: Co
             ]
             if not isinstance(sentence, str):
                 raise TypeError
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             problems.append(f'{where}: not an object with "text" and "label" as CLUENER has them')
             continue
         wrong = [span for span in spans if sentence[span[2] : span[3] + 1] != span[1]]

@@ -159,11 +159,12 @@ class Text2Text(WritingModel):
                 remedy=f"Say from which into which: {known}.",
             )  # fmt: skip
         seen = {language for pair in pairs for language in pair[:1]}, {pair[1] for pair in pairs}
-        if untrained and self.purpose.tagged and source in seen[0] and target in seen[1]:
+        can = self.purpose.tagged and source in seen[0] and target in seen[1]
+        if untrained and can:
             return source, target
         raise ConfigError(
             f"this model has not learnt {source or '?'} → {target or '?'}", where="src_lang, tgt_lang",
-            remedy=f"It translates {known}.",
+            remedy=f"It translates {known}.{' With --untrained (untrained=True) it tries, without examples.' if can else ''}",
         )  # fmt: skip
 
     def encode(
