@@ -61,7 +61,7 @@ def test_similarity(hanmo: Callable[..., Any], tmp_path: Path) -> None:
     model = tmp_path / "run" / "model"
     assert float(hanmo("predict", "sentence-similarity", model, TEXTS[0], "--pair", TEXTS[0]).out) == pytest.approx(1)
     hanmo("predict", "sentence-similarity", model, TEXTS[0]).refused("does not say what to compare")
-    hanmo("train", recipe, "--set", "data.kind=scores", "--out", tmp_path / "b").refused("line 1 has no score")
+    hanmo("train", recipe, "--set", "data.kind=scores", "--out", tmp_path / "b").refused("train.jsonl:1: no score")
 
 
 def test_grading(hanmo: Callable[..., Any], tmp_path: Path) -> None:
