@@ -75,6 +75,21 @@ def test_instructions_with_input_and_system(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_prompts_and_completions_may_be_messages(tmp_path: Path) -> None:
+    values = [
+        {
+            "prompt": [{"role": "system", "content": "简短。"}, {"role": "user", "content": f"写{n}"}],
+            "completion": [{"role": "assistant", "content": "诗"}],
+        }
+        for n in range(2)
+    ]
+    expected = [(("system", "简短。"), ("user", f"写{n}"), ("assistant", "诗")) for n in range(2)]
+    assert everything(write(tmp_path, "a.jsonl", values)) == expected
+    values[1]["completion"] = []
+    with pytest.raises(DataError, match=r'a\.jsonl:2: "completion" is no list of messages'):
+        read(write(tmp_path, "b.jsonl", values))
+
+
 def test_a_turn_that_looks_like_a_number_is_text(tmp_path: Path) -> None:
     text = "conversations:\n- - 1 + 1?\n  - 2\n- - 真的?\n  - yes\n"
     assert everything(write(tmp_path, "c.yaml", text)) == [

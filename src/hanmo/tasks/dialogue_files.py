@@ -15,7 +15,7 @@ __all__ = ["DialogueForm", "RawDialogue", "read_dialogue_file"]
 
 DialogueForm = Literal["auto", "messages", "alpaca", "sharegpt", "eou", "tabs", "yaml"]
 """
-messages: JSON Lines, or a JSON list, of `{"messages": [{"role", "content"}]}`, or of `{"prompt", "completion"}`;
+messages: JSON Lines, or a JSON list, of `{"messages": [{"role", "content"}]}`, or of `{"prompt", "completion"}`, texts or lists of messages;
 alpaca: of `{"instruction", "input", "output", "system", "history"}`; sharegpt: of `{"conversations": [{"from", "value"}]}`;
 eou: a conversation on each line, `__eou__` after each turn (DailyDialog); tabs: a tab between turns; yaml: `conversations`,
 a list of lists of turns (ChatterBot), a file or a folder of them. All but folders also as .gz.
@@ -103,7 +103,7 @@ def _from_object(value: dict[str, Any], form: str, where: str, problems: list[st
                 yield RawDialogue(_turns(value["messages"], "messages", "role", "content"), where, told=True)
             case "messages":
                 yield RawDialogue(
-                    [("user", _text(value, "prompt")), ("assistant", _text(value, "completion"))], where, True
+                    [*_side(value, "prompt", "user"), *_side(value, "completion", "assistant")], where, told=True
                 )
             case "sharegpt":
                 turns = _turns(value.get("conversations"), "conversations", "from", "value")
@@ -129,6 +129,13 @@ def _turns(values: Any, key: str, role: str, content: str) -> list[tuple[str, st
             raise ValueError(f'message {number} has no text under "{content}"')
         turns.append((message[role], message[content]))
     return turns
+
+
+def _side(value: Mapping[str, Any], key: str, role: str) -> list[tuple[str, str]]:
+    """A text, or messages."""
+    if isinstance(value.get(key), list):
+        return _turns(value[key], key, "role", "content")
+    return [(role, _text(value, key))]
 
 
 def _text(value: Mapping[str, Any], key: str) -> str:
