@@ -86,7 +86,7 @@ def test_prompts_and_completions_may_be_messages(tmp_path: Path) -> None:
     expected = [(("system", "简短。"), ("user", f"写{n}"), ("assistant", "诗")) for n in range(2)]
     assert everything(write(tmp_path, "a.jsonl", values)) == expected
     values[1]["completion"] = []
-    with pytest.raises(DataError, match=r'a\.jsonl:2: "completion" is no list of messages'):
+    with pytest.raises(DataError, match=r'b\.jsonl:2: "completion" is no list of messages'):
         read(write(tmp_path, "b.jsonl", values))
 
 
