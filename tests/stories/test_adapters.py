@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ from hanmo.stories.train import plan, read_recipe, train
 from hanmo.tasks.adapted import adapt
 from hanmo.tokenizers.tokenizer import Tokenizer
 from hanmo.tokenizers.words import train_words
+from hanmo.training import session
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 GOOD = ["房间很干净", "a fine and funny film", "服务很热情", "well worth the trip"]
@@ -160,6 +165,39 @@ def test_several_users_on_one_base(run: Path, home: Path, monkeypatch: pytest.Mo
     assert answers(home / "copy") == answers(found.model)
 
 
+@contextlib.contextmanager
+def stopped_at(step: int) -> Iterator[None]:
+    """Every training is told to stop before this step."""
+    before, n = session.Session.take_step, 0
+
+    def cut(self: Any) -> Any:
+        nonlocal n
+        n += 1
+        if n == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return before(self)
+
+    session.Session.take_step = cut  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        yield
+    finally:
+        session.Session.take_step = before
+
+
+def test_the_adapter_of_a_user_goes_on(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = recipe(home, name="reviews", adapter=None, training={"n_steps": 6, "lr": 1e-2, "eval_every": 3})
+    with stopped_at(3):
+        assert train(asked, adapter_for="阿丽").status == "stopped"
+    assert train(asked, adapter_for="王五").status == "finished"
+    again = train(asked, adapter_for="阿丽", resume=True)
+    assert (again.status, again.run) == ("finished", Path("runs/reviews-阿丽"))
+    one, two = (
+        load_file(tmp_path / f"runs/reviews-{name}/adapter/adapter_model.safetensors") for name in ("阿丽", "王五")
+    )
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
 @pytest.mark.parametrize(
     "adapter",
     [
@@ -172,29 +210,12 @@ def test_several_users_on_one_base(run: Path, home: Path, monkeypatch: pytest.Mo
     ids=["dora-int8", "ia3-bfloat16", "bottleneck", "prompt-int8", "prefix"],
 )
 def test_resume_is_bit_exact(adapter: dict[str, Any], home: Path, tmp_path: Path) -> None:
-    import os
-    import signal
-
     whole = train(
         recipe(home, adapter=adapter, training={"n_steps": 8, "lr": 1e-2, "eval_every": 4}), out=tmp_path / "a"
     )
-    from hanmo.training import session
-
-    before, n = session.Session.take_step, 0
-
-    def cut(self: Any) -> Any:
-        nonlocal n
-        n += 1
-        if n == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return before(self)
-
-    session.Session.take_step = cut  # pyright: ignore[reportAttributeAccessIssue]
-    try:
-        asked = recipe(home, adapter=adapter, training={"n_steps": 8, "lr": 1e-2, "eval_every": 4})
+    asked = recipe(home, adapter=adapter, training={"n_steps": 8, "lr": 1e-2, "eval_every": 4})
+    with stopped_at(4):
         assert train(asked, out=tmp_path / "b").status == "stopped"
-    finally:
-        session.Session.take_step = before
     assert train(asked, out=tmp_path / "b", resume=True).status == "finished"
     one, two = (load_file(tmp_path / name / "adapter" / "adapter_model.safetensors") for name in ("a", "b"))
     assert one.keys() == two.keys()
