@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+import hanmo
 from hanmo.core.errors import ConfigError, ModelError, StorageError
 from hanmo.models.directory import read_config, read_eos_ids, read_model, write_model
 from hanmo.models.families import FAMILIES, family_of
@@ -129,6 +130,9 @@ def test_shards_with_an_index(tmp_path: Path) -> None:
         index.write_text(broken)
         with pytest.raises(ModelError, match="not an index"):
             read_model(sharded)
+    index.write_text('{"weight_map": {}}')
+    with pytest.raises(ModelError, match="this index names no file"):
+        read_model(sharded)
 
 
 def test_historic_files_of_gpt2(tmp_path: Path) -> None:
@@ -205,6 +209,7 @@ def test_only_the_first_ten_problems_are_listed(tmp_path: Path) -> None:
         (make_gpt2, {"num_labels": 10**12}, "num_labels = 1000000000000"),
         (make_gpt2, {"num_labels": "two"}, "num_labels = 'two'"),
         (make_llama, {"num_key_value_heads": 4}, "not a multiple of n_kv_heads 4"),
+        (make_llama, {"head_dim": None, "hidden_size": 1}, "d_model 1 is less than n_heads"),
         (make_llama, {"head_dim": 3}, "odd"),
     ],
 )
@@ -348,6 +353,9 @@ def test_pickles_are_never_opened(name: str, tmp_path: Path) -> None:
     (path / "model.safetensors").rename(path / "away")
     with pytest.raises(ModelError, match=rf"pickle \({name}\).*save_pretrained"):
         read_model(path)
+    (path / "vocab.txt").write_text("[UNK]\n")
+    with pytest.raises(ModelError, match=rf"pickle \({name}\).*save_pretrained"):
+        hanmo.load(path)
     assert not canary.exists()
     pickle.loads((path / name).read_bytes())  # noqa: S301 (the control: opening it does act)
     assert canary.exists()

@@ -331,7 +331,7 @@ def test_settings_that_cannot_be(kind: type, settings: dict[str, Any], match: st
         ("t5", "feed_forward_proj", "double-gelu"), ("t5", "dense_act_fn", "step"), ("t5", "use_adapters", True),
         ("mt5", "scale_decoder_outputs", True), ("marian", "normalize_before", True), ("marian", "add_final_layer_norm", True),
         ("marian", "static_position_embeddings", False), ("marian", "num_hidden_layers", 9), ("marian", "encoder_layerdrop", 0.1),
-        ("marian", "is_encoder_decoder", False),
+        ("marian", "is_encoder_decoder", False), ("t5", "is_encoder_decoder", False), ("mt5", "is_encoder_decoder", False),
     ],
 )  # fmt: skip
 def test_settings_in_files_that_are_not_supported(name: str, key: str, value: object, tmp_path: Path) -> None:
@@ -375,6 +375,11 @@ def test_an_encoder_is_read_out_of_a_whole_model(tmp_path: Path) -> None:
     source = random_ids(2, 9)
     assert torch.equal(encoder(source).last_hidden_state, model.encoder(source).last_hidden_state)
     assert encoder.token_weight.shape == (VOCAB, 36)
+    for told in (True, False):
+        write_model(tmp_path, encoder)
+        values = json.loads((tmp_path / "config.json").read_text()) | {"is_encoder_decoder": told}
+        (tmp_path / "config.json").write_text(json.dumps(values))
+        assert torch.equal(read_model(tmp_path)(source).last_hidden_state, encoder(source).last_hidden_state)
 
 
 def test_a_fixed_batch_is_learned(name: str) -> None:

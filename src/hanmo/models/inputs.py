@@ -29,8 +29,13 @@ def one_input(input_ids: Tensor | None, inputs_embeds: Tensor | None, where: str
         raise ConfigError(f"give either {where} or inputs_embeds", where=where)
     given, n_axes = (input_ids, 2) if input_ids is not None else (inputs_embeds, 3)
     assert given is not None
+    if not isinstance(given, Tensor):
+        raise ConfigError(f"a {type(given).__name__}, not a tensor", where=where, remedy="Give torch.tensor(…).")
     if given.dim() != n_axes:
-        raise ConfigError(f"expected {n_axes} axes, got the shape {tuple(given.shape)}", where=where)
+        raise ConfigError(
+            f"expected {n_axes} axes, got the shape {tuple(given.shape)}", where=where,
+            remedy=f"Give rows of tokens: (batch, length{', width' * (n_axes - 2)}).",
+        )  # fmt: skip
     if given.shape[0] == 0 or given.shape[1] == 0:
         raise ConfigError(
             f"nothing to do for an input of shape {tuple(given.shape)}",

@@ -76,6 +76,8 @@ class RotaryDecoderConfig(DecoderHeadSettings, PatternSettings):
         check_patterns(self.attention, self.n_layers)
         if self.n_heads % self.n_kv_heads:
             raise ValueError(f"n_heads {self.n_heads} is not a multiple of n_kv_heads {self.n_kv_heads}")
+        if not self.d_head:
+            raise ValueError(f"d_model {self.d_model} is less than n_heads {self.n_heads}; give d_head")
         if self.d_head % 2:
             raise ValueError(f"d_head {self.d_head} is odd; rotary positions need pairs")
         if isinstance(self.rope_scaling, DynamicScaling) and self.rope_scaling.original_len != self.max_len:

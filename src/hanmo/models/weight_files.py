@@ -19,7 +19,8 @@ from hanmo.core.errors import FormatError, ModelError
 from hanmo.core.files import read_json, write_atomic
 
 __all__ = [
-    "StoredTensor", "check_tensors", "list_tensors", "read_header_entries", "read_tensors", "weight_files", "write_tensors",
+    "StoredTensor", "check_tensors", "list_tensors", "read_header_entries", "read_tensors", "refuse_pickles", "weight_files",
+    "write_tensors",
 ]  # fmt: skip
 
 _DTYPES = {
@@ -145,23 +146,18 @@ def weight_files(folder: Path) -> list[Path]:
         ModelError: as `list_tensors`.
     """
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    if single.exists():
+    if single.is_file():
         return [single]
-    if not index.exists():
-        pickles = sorted(file.name for file in folder.iterdir() if file.suffix in _PICKLES)
-        if pickles:
-            raise ModelError(
-                f"the weights are only here as pickle ({', '.join(pickles[:3])}), which can run code when opened",
-                where=folder,
-                remedy='Convert them where you trust them: python -c "from transformers import AutoModelForCausalLM as A; '
-                "A.from_pretrained('IN').save_pretrained('OUT')\"",
-            )
+    if not index.is_file():
+        refuse_pickles(folder)
         raise ModelError("no model.safetensors in this folder", where=folder, remedy="Copy or train the model again.")
     try:
         weight_map = read_json(index)["weight_map"]
         names = sorted({str(name) for name in weight_map.values()})
     except (FormatError, KeyError, TypeError, AttributeError) as error:
         raise ModelError("not an index of safetensors files", where=index) from error
+    if not names:
+        raise ModelError("this index names no file", where=index, remedy="Copy the model again, with all its files.")
     for name in names:
         if Path(name).name != name or not name.endswith(".safetensors"):
             raise ModelError(f"the index names {name!r}, which is not a safetensors file beside it", where=index)
@@ -172,6 +168,22 @@ def weight_files(folder: Path) -> list[Path]:
                 remedy="Copy the model again, with all its files.",
             )
     return [folder / name for name in names]
+
+
+def refuse_pickles(folder: Path) -> None:
+    """Say how to convert weights that are no safetensors.
+
+    Raises:
+        ModelError: if there are pickles.
+    """
+    pickles = sorted(file.name for file in folder.iterdir() if file.suffix in _PICKLES)
+    if pickles:
+        raise ModelError(
+            f"the weights are only here as pickle ({', '.join(pickles[:3])}), which can run code when opened",
+            where=folder,
+            remedy='Convert them where you trust them: python -c "from transformers import AutoModelForCausalLM as A; '
+            "A.from_pretrained('IN').save_pretrained('OUT')\"",
+        )
 
 
 def _headers(path: Path) -> Iterator[StoredTensor]:

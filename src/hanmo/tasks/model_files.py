@@ -11,6 +11,7 @@ import torch
 
 from hanmo.core.errors import ConfigError, ModelError
 from hanmo.generation.settings import GenerationSettings
+from hanmo.models.weight_files import refuse_pickles
 from hanmo.tokenizers.tokenizer import Tokenizer, has_tokenizer
 
 __all__ = ["check_files", "check_tokenizer", "named_dtype", "seed_of"]
@@ -36,6 +37,7 @@ def check_files(path: Path) -> None:
     missing = [] if (path / "config.json").is_file() else ["config.json"]
     missing += [] if has_tokenizer(path) else ["tokenizer.json"]
     if not any((path / name).is_file() for name in weights):
+        refuse_pickles(path)
         missing.append(weights[0])
     if missing:
         raise ModelError(

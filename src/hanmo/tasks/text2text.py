@@ -160,7 +160,7 @@ class Text2Text(WritingModel):
             )  # fmt: skip
         seen = {language for pair in pairs for language in pair[:1]}, {pair[1] for pair in pairs}
         can = self.purpose.tagged and source in seen[0] and target in seen[1]
-        if untrained and can:
+        if untrained and can and source is not None and target is not None:
             return source, target
         raise ConfigError(
             f"this model has not learnt {source or '?'} → {target or '?'}", where="src_lang, tgt_lang",

@@ -17,6 +17,8 @@ __all__ = ["FAMILY", "KEYS", "MT5_FAMILY", "encoder_rules", "rules"]
 
 def _unfold(values: dict[str, Any]) -> dict[str, Any]:
     """`feed_forward_proj` → activation and gate; whether outputs are scaled, which older files say by the tie."""
+    if any(str(name).endswith("EncoderModel") for name in values.get("architectures") or ()):
+        values.pop("is_encoder_decoder", None)  # follows from the class, and files have either
     kind = values.pop("feed_forward_proj", None)
     if isinstance(kind, str):
         gate, _, name = kind.rpartition("-")
@@ -59,9 +61,15 @@ KEYS = ConfigKeys(
         "decoder_start_token_id": "decoder_start_id",
     },
     defaults={"d_ff": 2048, "dropout": 0.1},
-    fixed={"add_cross_attention": False, "pruned_heads": {}, "quantization_config": None, "auto_map": None},
-    # is_encoder_decoder follows from the class; n_positions limited only what the model was trained on
-    harmless=words("is_encoder_decoder n_positions classifier_dropout"),
+    fixed={
+        "add_cross_attention": False,
+        "is_encoder_decoder": True,
+        "pruned_heads": {},
+        "quantization_config": None,
+        "auto_map": None,
+    },
+    # n_positions limited only what the model was trained on
+    harmless=words("n_positions classifier_dropout"),
     unfold=_unfold,
     fold=_fold,
 )
