@@ -10,7 +10,7 @@ import pytest
 
 from hanmo.core.errors import DataError, FormatError
 from hanmo.core.progress import set_quiet
-from hanmo.tasks.tables import read_table
+from hanmo.tasks.tables import read_number, read_table
 
 COLUMNS = {"text": "sentence", "label": "label"}
 WANTED = [("很好 ,", "1"), ('a "quoted" one', "0")]
@@ -137,3 +137,10 @@ def test_an_encoding_that_was_guessed_is_said(tmp_path: Path, capsys: pytest.Cap
             (tmp_path / "folder" / name / f"{number}.txt").write_bytes(DAYS.encode("gb18030"))
     assert len(found(tmp_path / "folder", {"text": "text", "label": "label"})) == 6
     assert capsys.readouterr().err == f"{tmp_path / 'folder'}: 6 files read as gb18030\n"
+
+
+def test_numbers_are_finite() -> None:
+    assert read_number("-2.5", "score") == -2.5
+    for value, why in ((10**400, "not finite"), ("1e999", "not finite"), ("x", "no number"), (None, "no number")):
+        with pytest.raises(ValueError, match=f"the score .*{why}"):
+            read_number(value, "score")

@@ -59,7 +59,7 @@ def test_a_test_set_is_set_aside_when_asked(tmp_path: Path) -> None:
 
 
 def test_numbers_and_several_labels(tmp_path: Path) -> None:
-    numbers = read(tmp_path, [("a", "0.5"), ("b", "-3")], dev=[("c", "2")], kind="regression")
+    numbers = read(tmp_path, [("a", "0.5"), ("b", "-3")], dev=[("c", "2"), ("d", "1")], kind="regression")
     assert [example.label for example in numbers.train] == [0.5, -3.0]
     assert numbers.labels == ("score",)
     several = read(
@@ -87,6 +87,10 @@ def test_pairs(tmp_path: Path) -> None:
         ([("a", 1), ("b", 1)], {"dev": [("c", 1)]}, "all training examples have the label '1'"),
         ([("a", "x"), ("b", "1")], {"dev": [("c", 1)], "kind": "regression"}, "the label 'x' is no number"),
         ([("a", "nan"), ("b", "1")], {"dev": [("c", 1)], "kind": "regression"}, "'nan' is not finite"),
+        ([("a", "1"), ("b", "1")], {"dev": [("c", 1), ("d", 2)], "kind": "regression"}, r"train\.tsv: all 2 labels are 1"),
+        ([("a", "1"), ("b", "2")], {"dev": [("c", 1)], "kind": "regression"}, r"dev\.tsv: all 1 labels are 1"),
+        ([(f"t{n}", n) for n in range(9)], {"kind": "regression", "dev_fraction": 0.1}, r"train\.tsv: all 1 labels set aside for dev"),
+        ([("a", 10**400), ("b", "1")], {"dev": [("c", 1)], "kind": "regression"}, "'1000000000000000000 is not finite"),
         ([(f"t{n}", f"label {n}") for n in range(60)], {"dev": [("x", "label 1")]}, "60 different labels for 60 examples"),
         ([("a", 1)], {}, "too few to set some aside"),
     ],

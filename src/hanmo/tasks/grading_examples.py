@@ -8,8 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from hanmo.core.errors import DataError
-from hanmo.tasks.splits import SplitData, Splits, folded, settle
+from hanmo.tasks.splits import SplitData, Splits, check_spread, folded, settle
 from hanmo.tasks.tables import Column, problems_error, read_number, read_table, usable
 from hanmo.tasks.text_examples import TextExample
 
@@ -90,12 +89,7 @@ def read_graded(data: GradingData, *, seed: int) -> tuple[Splits[TextExample], S
     dev = _read(data, data.dev, notes) if data.dev is not None else []
     test = _read(data, data.test, notes) if data.test is not None else []
     train, dev, test = settle(data, train, dev, test, key=_key, seed=seed, notes=notes)
-    for name, split in (("train", train), ("dev", dev), ("test", test)):
-        if split and len({example.label for example in split}) < 2:
-            raise DataError(
-                f"all {len(split)} grades are {split[0].label:g}: there is nothing to tell apart",
-                where=getattr(data, name) or data.train, remedy="Give examples whose grades differ.",
-            )  # fmt: skip
+    check_spread(data, (train, dev, test), lambda one: one.label, "grade")
     grades = [example.label for example in train]
     scale = Scale(
         min(grades) if data.lowest is None else data.lowest,

@@ -6,9 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from hanmo.core.errors import DataError
 from hanmo.tasks.similarity_settings import SimilarityData
-from hanmo.tasks.splits import Splits, folded, settle
+from hanmo.tasks.splits import Splits, check_spread, folded, settle
 from hanmo.tasks.tables import read_number, read_table, usable
 
 __all__ = ["SimilarityExample", "read_similar"]
@@ -45,12 +44,7 @@ def read_similar(data: SimilarityData, *, seed: int) -> Splits[SimilarityExample
     test = _read(data, data.test, notes) if data.test is not None else []
     train, dev, test = settle(data, train, dev, test, key=_key, seed=seed, notes=notes)
     if data.kind == "scores":
-        for name, split in (("train", train), ("dev", dev), ("test", test)):
-            if split and len({example.score for example in split}) < 2:
-                raise DataError(
-                    f"all {len(split)} scores are {split[0].score:g}, with which nothing can agree or disagree",
-                    where=getattr(data, name) or data.train, remedy="Give examples whose scores differ.",
-                )  # fmt: skip
+        check_spread(data, (train, dev, test), lambda one: one.score, "score")
     return Splits.of(train, dev, test, labels=(), notes=notes)
 
 

@@ -17,7 +17,7 @@ from hanmo.core.progress import say
 from hanmo.core.settings import Settings
 from hanmo.tasks.tables import problems_error
 
-__all__ = ["Example", "SplitData", "Splits", "folded", "set_aside", "settle", "take_fold"]
+__all__ = ["Example", "SplitData", "Splits", "check_spread", "folded", "set_aside", "settle", "take_fold"]
 
 
 class Example(Protocol):
@@ -107,6 +107,30 @@ class Splits(Generic[ExampleT]):
 def folded(text: str) -> str:
     """A text as it is compared: in one form of Unicode, without case, with single blanks."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def check_spread(
+    data: SplitData, splits: Sequence[Sequence[ExampleT]], number: Callable[[ExampleT], float | None], what: str
+) -> None:
+    """Numbers that are learned or correlated must differ.
+
+    Args:
+        data: where they are from.
+        splits: train, dev and test; empty ones are passed over.
+        number: of an example.
+        what: they are called.
+
+    Raises:
+        DataError: if all of a split are the same.
+    """
+    for name, split in zip(("train", "dev", "test"), splits, strict=True):
+        if split and len({number(example) for example in split}) < 2:
+            file = getattr(data, name)
+            raise DataError(
+                f"all {len(split)} {what}s{'' if file else f' set aside for {name}'} are {number(split[0]):g}, "
+                "with which nothing can agree or disagree",
+                where=file or data.train, remedy=f"Give examples whose {what}s differ.",
+            )  # fmt: skip
 
 
 def settle(

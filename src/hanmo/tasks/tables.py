@@ -112,8 +112,10 @@ def read_number(value: Any, what: str) -> float:
         number = float(value)
     except (TypeError, ValueError):
         raise ValueError(f"the {what} {value!r} is no number") from None
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
-        raise ValueError(f"the {what} {value!r} is not finite")
+        raise ValueError(f"the {what} {repr(value)[:20]} is not finite")
     return number
 
 

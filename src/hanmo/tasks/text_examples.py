@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from hanmo.core.errors import ConfigError, DataError
-from hanmo.tasks.splits import SplitData, Splits, folded, settle
+from hanmo.tasks.splits import SplitData, Splits, check_spread, folded, settle
 from hanmo.tasks.tables import Column, problems_error, read_number, read_table, usable
 
 __all__ = ["Kind", "TextData", "TextExample", "read_splits", "text_key"]
@@ -89,6 +89,8 @@ def read_splits(data: TextData, *, seed: int) -> Splits[TextExample]:
     test = _read(data, data.test, notes) if data.test is not None else []
     stratum = None if data.kind == "regression" else lambda example: example.label
     train, dev, test = settle(data, train, dev, test, key=text_key, seed=seed, notes=notes, stratum=stratum)
+    if data.kind == "regression":
+        check_spread(data, (train, dev, test), lambda one: one.label, "label")
     labels = ("score",) if data.kind == "regression" else _labels(train, {"dev": dev, "test": test}, data)
     return Splits.of(train, dev, test, labels=labels, notes=notes)
 
@@ -100,7 +102,8 @@ def _read(data: TextData, path: str, notes: Counter[str]) -> list[TextExample]:
         pair = row.values.get("pair")
         texts = [row.values["text"], *([] if data.pair is None else [pair])]
         if not all(isinstance(text, str) for text in texts):
-            problems.append(f"{row.where}: the text is a {type(texts[0]).__name__}")
+            other = next(type(text).__name__ for text in texts if not isinstance(text, str))
+            problems.append(f"{row.where}: a {other} where a text belongs")
         elif not all(text.strip() for text in texts):
             notes["empty texts left out"] += data.empty == "drop"
             if data.empty == "error":
