@@ -69,6 +69,23 @@ def rounded(answer: Any) -> Any:
     return {"label": answer["label"], "score": pytest.approx(answer["score"], abs=1e-5)}
 
 
+def test_options_of_every_call(pipe: Any, model: Path) -> None:
+    """As in transformers, given with the model, by a number of a device, and with what has to do with batches alone."""
+    both = hanmo.pipeline("text-classification", model, device=-1, top_k=None, batch_size=8)
+    assert both("很好") == pipe("很好", top_k=None)
+    assert both(["很好", "差"], top_k=1, batch_size=1, padding=True) == pipe(["很好", "差"], top_k=1)
+    assert list(both(iter(["很好"]), num_workers=2)) == pipe(["很好"], top_k=None)
+    for options, match in (
+        ({"truncation": True}, "no option 'truncation'.*windows.*never cut"),
+        ({"topk": 2}, "TextClassificationPipeline: there is no option 'topk'. There are top_k, applying"),
+        ({"top_k": "x"}, "top_k = 'x' is no number"), ({"top_k": True}, "top_k = True"),
+    ):  # fmt: skip
+        with pytest.raises(ConfigError, match=match):
+            pipe("很好", **options)
+        with pytest.raises(ConfigError, match=match):
+            hanmo.pipeline("text-classification", model, **options)
+
+
 def test_a_stream_is_read_as_it_is_asked_for(pipe: Any) -> None:
     read = 0
 

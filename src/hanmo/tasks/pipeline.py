@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, ClassVar
 
-from hanmo.core.errors import DataError
+from hanmo.core.errors import ConfigError, DataError
 
 __all__ = ["Pipeline", "read_text"]
 
 _AT_ONCE = 4096
 """Inputs of a stream that are sorted by length together."""
+_OF_BATCHES = ("batch_size", "num_workers", "padding")
+"""Options of `transformers.pipeline` that change no answer: here batches are made by the length of texts."""
+_REASONS = {
+    "truncation": "Leave it out: what is too long is read in windows, or is an error, and never cut.",
+    "max_length": "Leave it out: what is too long is read in windows, or is an error, and never cut.",
+}
 
 
 class Pipeline(ABC):
@@ -22,6 +29,8 @@ class Pipeline(ABC):
     """What an answer is called beside its input in a file."""
     at_once: ClassVar[int] = 2048
     """Inputs of a file that are answered, and kept, together."""
+    defaults: Mapping[str, Any] = {}
+    """Options of every call, which may say otherwise."""
 
     def __call__(self, inputs: Any, **options: Any) -> Any:
         """Answer.
@@ -36,7 +45,9 @@ class Pipeline(ABC):
 
         Raises:
             DataError: for an input that cannot be one.
+            ConfigError: for an option that there is not.
         """
+        options = self.checked(options)
         if isinstance(inputs, (str, Mapping)):
             return self.alone(self.answers([self.read(inputs)], **options)[0], inputs, options)
         if isinstance(inputs, list):
@@ -56,6 +67,24 @@ class Pipeline(ABC):
     @abstractmethod
     def answers(self, items: list[Any], **options: Any) -> list[Any]:
         """Answers for several inputs, in their order."""
+
+    def checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options for `answers`, with the defaults, and without those that change no answer.
+
+        Raises:
+            ConfigError: for an option that there is not, or a `top_k` that is no number.
+        """
+        asked = {name: value for name, value in {**self.defaults, **options}.items() if name not in _OF_BATCHES}
+        known = inspect.signature(self.answers).parameters.values()
+        if not any(one.kind is one.VAR_KEYWORD for one in known):
+            names = [one.name for one in known if one.kind is one.KEYWORD_ONLY]
+            if other := next((name for name in asked if name not in names), None):
+                remedy = _REASONS.get(other, f"There are {', '.join(names)}." if names else "There are none.")
+                raise ConfigError(f"there is no option {other!r}", where=type(self).__name__, remedy=remedy)
+        top_k = asked.get("top_k", 1)
+        if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int)):
+            raise ConfigError(f"top_k = {top_k!r} is no number of answers", where="top_k")
+        return asked
 
     def alone(self, answer: Any, item: Any, options: Mapping[str, Any]) -> Any:
         """The answer to an input that was not in a list."""

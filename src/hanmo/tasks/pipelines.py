@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from hanmo.batches.images import read_image_settings
 from hanmo.core.errors import ConfigError, ModelError
 from hanmo.models.hub import find_model
@@ -133,8 +135,9 @@ def pipeline(
     model: str | Path,
     *,
     adapter: str | Path | None = None,
-    device: str = "auto",
+    device: str | int | torch.device = "auto",
     dtype: str = "float32",
+    **options: Any,
 ) -> Any:
     """A function from texts to answers.
 
@@ -142,11 +145,12 @@ def pipeline(
         task: a name in `PIPELINES`; "translation_en_to_de" says the languages as well.
         model: a model directory, such as runs/NAME/model, or the name of one on the Hugging Face hub; or an adapter.
         adapter: folder of an adapter of the model.
-        device: auto, cpu, cuda, mps.
+        device: auto, cpu, cuda, mps; as in `transformers` also a number, of a GPU, or -1 for the CPU.
         dtype: float32, or int8 for an encoder on the CPU: large products in 8 bits (see `hanmo.models.int8`).
+        options: of every call (`top_k`, `aggregation_strategy`, `num_beams`, …), which may say otherwise.
 
     Raises:
-        ConfigError: for a task or dtype that there is not.
+        ConfigError: for a task, a dtype or an option that there is not.
         ModelError: for a model that is missing, damaged, or was not trained for the task, or cannot have 8 bits.
     """
     languages = re.fullmatch(r"translation_([\w-]+?)_to_([\w-]+)", task)
@@ -154,7 +158,9 @@ def pipeline(
         raise ConfigError(f"there is no task {task!r}", where="task", remedy=f"Choose one of {', '.join(PIPELINES)}.")
     if dtype not in ("float32", "int8"):
         raise ConfigError(f"pipelines do not compute in {dtype!r}", where="dtype", remedy="Choose float32 or int8.")
-    opened = load(model, adapter=adapter, device="cpu" if dtype == "int8" and device == "auto" else device)
+    if isinstance(device, int):
+        device = "cpu" if device < 0 else f"cuda:{device}"
+    opened = load(model, adapter=adapter, device="cpu" if dtype == "int8" and device == "auto" else str(device))
     if dtype == "int8":
         if type(opened) is not LoadedModel:  # its subclasses write text
             raise ModelError(f"8 bits are for encoders, not for a {type(opened).__name__}", where=model)
@@ -163,5 +169,9 @@ def pipeline(
         use_int8(opened.model, where=model)
     where = model if adapter is None else adapter
     if languages is not None:
-        return _translation(opened, where, languages[1], languages[2])
-    return PIPELINES[task](opened, where)
+        found = _translation(opened, where, languages[1], languages[2])
+    else:
+        found = PIPELINES[task](opened, where)
+    found.checked(options)
+    found.defaults = options
+    return found

@@ -76,9 +76,7 @@ class SimilarityPipeline(Pipeline):
             remedy='Give {"source_sentence": …, "sentences": […]}, or {"text": …, "text_pair": …}.',
         )  # fmt: skip
 
-    def answers(self, items: list[Comparison], **options: Any) -> list[Any]:
-        if options:
-            raise ConfigError(f"there is no option {next(iter(options))!r}", where="sentence-similarity")
+    def answers(self, items: list[Comparison]) -> list[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         first = [item.text for item in items for _ in item.others]
         second = [other for item in items for other in item.others]
         cosines = self.encoder.similarity(first, second, overlong="windows").tolist() if first else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -143,6 +143,8 @@ def settle(
     seed: int,
     notes: Counter[str],
     stratum: Callable[[ExampleT], Hashable] | None = None,
+    kinds: Callable[[ExampleT], Iterable[Hashable]] | None = None,
+    least: int = 1,
 ) -> tuple[list[ExampleT], list[ExampleT], list[ExampleT]]:
     """Take care of examples that are on both sides, and set some aside where there is no `dev`, and no `test` if asked.
 
@@ -153,6 +155,8 @@ def settle(
         seed: chooses what is set aside.
         notes: is told what was left out.
         stratum: what folds should have alike, such as the class; chance alone if None.
+        kinds: what an example teaches, such as its classes: of each, some stay to be learned when others are set aside.
+        least: how many of each stay.
 
     Returns:
         What to learn from, what to watch by, and what to judge by.
@@ -166,13 +170,15 @@ def settle(
     if data.test_fraction is not None:
         if data.test is not None:
             raise DataError("test and test_fraction were both given", where="[data]", remedy="Give one of them.")
-        train, test = set_aside(train, data.test_fraction, key, _TEST_SEED)
+        train, test = set_aside(train, data.test_fraction, key, _TEST_SEED, kinds=kinds, least=least)
     judged = {key(example) for example in test}
     notes["dev texts are also in test"] += sum(key(example) in judged for example in dev)
     if data.fold is not None:
         pool = _without_leaks([*train, *dev], {"test": test}, data.leaks, key, notes)
         return *take_fold(pool, data.fold, key, stratum, seed), test
-    return (train, dev, test) if data.dev is not None else (*set_aside(train, data.dev_fraction, key, seed), test)
+    if data.dev is not None:
+        return train, dev, test
+    return *set_aside(train, data.dev_fraction, key, seed, kinds=kinds, least=least), test
 
 
 def _without_leaks(
@@ -236,13 +242,24 @@ def take_fold(
     return rest, [pool[number] for number in sorted(aside)]
 
 
+def _distinct(kinds: Callable[[ExampleT], Iterable[Hashable]] | None, example: ExampleT) -> set[Hashable]:
+    return set() if kinds is None else set(kinds(example))
+
+
 def set_aside(
-    train: list[ExampleT], fraction: float, key: Callable[[ExampleT], Hashable], seed: int
+    train: list[ExampleT],
+    fraction: float,
+    key: Callable[[ExampleT], Hashable],
+    seed: int,
+    *,
+    kinds: Callable[[ExampleT], Iterable[Hashable]] | None = None,
+    least: int = 1,
 ) -> tuple[list[ExampleT], list[ExampleT]]:
-    """Examples with the same key stay on one side.
+    """Examples with the same key stay on one side. Arguments as in `settle`.
 
     Returns:
-        What is left, and what is set aside: at least this fraction of the examples, at most by one group more.
+        What is left, and what is set aside: at least this fraction of the examples, at most by one group more; less only
+        where rare kinds have to be learned.
 
     Raises:
         DataError: for too few.
@@ -258,9 +275,19 @@ def set_aside(
     members = list(groups.values())
     order = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 0xDE]))).permutation(len(members))
     aside: set[int] = set()
+    left = Counter(kind for example in train for kind in _distinct(kinds, example))
+    needed = {kind: min(least, count) for kind, count in left.items()}
     for group in order[:-1]:
         if len(aside) >= n:
             break
-        aside.update(members[group])
+        taken = Counter(kind for number in members[group] for kind in _distinct(kinds, train[number]))
+        if all(left[kind] - count >= needed[kind] for kind, count in taken.items()):
+            aside.update(members[group])
+            left -= taken
+    if not aside:
+        raise DataError(
+            f"of {len(train)} examples none can be set aside without losing a class", where="[data] dev",
+            remedy="Give a dev file.",
+        )  # fmt: skip
     rest = [example for number, example in enumerate(train) if number not in aside]
     return rest, [train[number] for number in sorted(aside)]

@@ -128,9 +128,12 @@ def read_tagged(data: TagData, *, seed: int) -> Splits[TagExample]:
     train = _read(data, data.train, notes)
     dev = _read(data, data.dev, notes) if data.dev is not None else []
     test = _read(data, data.test, notes) if data.test is not None else []
-    train, dev, test = settle(data, train, dev, test, key=_key, seed=seed, notes=notes)
-    spans = data.has_spans(data.train)
-    labels = _labels(train, {"dev": dev, "test": test}, data.learned(data.train) if spans else None, data.train)
+    scheme = data.learned(data.train) if data.has_spans(data.train) else None
+    train, dev, test = settle(
+        data, train, dev, test, key=_key, seed=seed, notes=notes,
+        kinds=lambda example: [_kind(tag, scheme) for tag in dict.fromkeys(example.tags)],
+    )  # fmt: skip
+    labels = _labels(train, {"dev": dev, "test": test}, scheme, data.train)
     return Splits.of(train, dev, test, labels=labels, notes=notes)
 
 
@@ -161,7 +164,8 @@ def _read(data: TagData, path: str, notes: Counter[str]) -> list[TagExample]:
     if problems:
         raise problems_error(
             f"{len(problems)} places cannot be used", problems,
-            'Mend these lines, or check [data] scheme and columns; illegal = "repair" reads broken spans as conlleval does.',
+            'Mend these lines, or check [data] scheme and columns; illegal = "repair" reads tags that break their '
+            "scheme as conlleval does, and of two spans that overlap takes the longer one.",
         )  # fmt: skip
     if not examples:
         raise DataError("there is no sentence in this file", where=path)
@@ -239,6 +243,8 @@ def _conllu(text: str, path: str, data: TagData, problems: list[str]) -> Iterato
             first = first if words else number
             words.append(fields[1])
             tags.append(fields[column])
+            if not fields[1].strip() or not fields[column].strip():
+                problems.append(f"{path}:{number}: an empty word or tag")
 
 
 def _segmented(text: str, path: str) -> Iterator[_Raw]:
@@ -265,10 +271,13 @@ def _cluener(text: str, path: str, data: TagData, problems: list[str], notes: Co
                 for surface, places in found.items()
                 for first, last in places
             ]
-            if not isinstance(sentence, str):
+            if not isinstance(sentence, str) or not all(type(at) is int for span in spans for at in span[2:]):
                 raise TypeError
         except (ValueError, KeyError, TypeError, AttributeError):
             problems.append(f'{where}: not an object with "text" and "label" as CLUENER has them')
+            continue
+        if not sentence.strip():
+            problems.append(f"{where}: an empty text")
             continue
         wrong = [span for span in spans if sentence[span[2] : span[3] + 1] != span[1]]
         if wrong:

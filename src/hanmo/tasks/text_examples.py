@@ -88,7 +88,11 @@ def read_splits(data: TextData, *, seed: int) -> Splits[TextExample]:
     dev = _read(data, data.dev, notes) if data.dev is not None else []
     test = _read(data, data.test, notes) if data.test is not None else []
     stratum = None if data.kind == "regression" else lambda example: example.label
-    train, dev, test = settle(data, train, dev, test, key=text_key, seed=seed, notes=notes, stratum=stratum)
+    train, dev, test = settle(
+        data, train, dev, test, key=text_key, seed=seed, notes=notes, stratum=stratum,
+        kinds=None if data.kind == "regression" else lambda example: _classes(example.label),
+        least=2 if data.rare == "error" else 1,
+    )  # fmt: skip
     if data.kind == "regression":
         check_spread(data, (train, dev, test), lambda one: one.label, "label")
     labels = ("score",) if data.kind == "regression" else _labels(train, {"dev": dev, "test": test}, data)

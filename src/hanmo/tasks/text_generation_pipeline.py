@@ -34,7 +34,7 @@ class TextGenerationPipeline(Pipeline):
             For one: a list with a `{"generated_text": …}` for each sequence. For a list: a list of these.
         """
         if isinstance(inputs, list) and inputs and all(_is_message(item) for item in inputs):
-            return self.answers([self.read(inputs)], **options)[0]
+            return self.answers([self.read(inputs)], **self.checked(options))[0]
         return super().__call__(inputs, **options)
 
     def read(self, item: Any) -> Any:

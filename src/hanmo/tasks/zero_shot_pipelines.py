@@ -26,7 +26,8 @@ class ZeroShotPipeline(Pipeline):
 
     def __call__(self, inputs: Any, candidate_labels: Labels = None, **options: Any) -> Any:
         """Args: as of `Pipeline`; `candidate_labels` and the options as of `answers`."""
-        return super().__call__(inputs, candidate_labels=listed_labels(candidate_labels), **options)
+        given = self.defaults.get("candidate_labels") if candidate_labels is None else candidate_labels
+        return super().__call__(inputs, candidate_labels=listed_labels(given), **options)
 
     def read(self, item: Any) -> str:
         """A text, or {"text": …}."""
@@ -71,9 +72,10 @@ class ZeroShotImagePipeline(Pipeline):
 
     def __call__(self, inputs: Any, candidate_labels: Labels = None, **options: Any) -> Any:
         """Args: an image as `read` takes it, or a list or stream of them; the others as of `answers`."""
-        options["candidate_labels"] = listed_labels(candidate_labels)
+        given = self.defaults.get("candidate_labels") if candidate_labels is None else candidate_labels
+        options["candidate_labels"] = listed_labels(given)
         if isinstance(inputs, (str, Path, Mapping)) or hasattr(inputs, "getbands") or isinstance(inputs, np.ndarray):
-            return self.answers([self.read(inputs)], **options)[0]
+            return self.answers([self.read(inputs)], **self.checked(options))[0]
         return super().__call__(inputs, **options)
 
     def read(self, item: Any) -> Any:
