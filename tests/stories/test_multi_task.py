@@ -308,6 +308,11 @@ def test_impossible_recipes(change: Any, match: str, data: Path, tmp_path: Path)
         read_recipe(tmp_path / "bad.toml")
 
 
+def test_a_search_changes_no_list(data: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'tasks' is no section, and has no '0\.alpha'"):
+        plan(recipe(data, study={"search": {"tasks.0.alpha": [1, 2]}}))
+
+
 def test_errors_of_a_task_are_better_when_lower(data: Path, tmp_path: Path) -> None:
     numbers = tmp_path / "numbers.jsonl"
     numbers.write_text("\n".join(json.dumps({"text": f"分数 {n % 7} 第 {n} 行", "label": n % 7}) for n in range(60)))

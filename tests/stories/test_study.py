@@ -109,6 +109,11 @@ def test_a_wrong_change_is_named_before_the_first_run(data: Path, tmp_path: Path
     assert not (tmp_path / "run" / "runs").exists()
     with pytest.raises(ConfigError, match=r"unknown key 'training\.rl'"):
         plan(recipe(data, study={"search": {"training.rl": [1, 2]}}))
+    for key in ("batch_size.x", "name.x.y"):
+        with pytest.raises(
+            ConfigError, match=rf"'{key.partition('.')[0]}' is no section, and has no '{key.partition('.')[2]}'"
+        ):
+            plan(recipe(data, batch_size=8, study={"search": {key: [1, 2]}}))
     shown = plan(recipe(data, study={"seeds": 2}))
     assert shown.rstrip().endswith("a study of 2 runs:\n  seed-0: seed = 0\n  seed-1: seed = 1")
 

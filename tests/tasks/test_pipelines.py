@@ -143,6 +143,7 @@ def test_a_stopped_file_goes_on(pipe: Any, tmp_path: Path, monkeypatch: pytest.M
         answer_key = "answer"
         at_once = pipe.at_once
         read = staticmethod(pipe.read)
+        checked = staticmethod(pipe.checked)
 
         def answers(self, texts: list[Any], **options: Any) -> list[Any]:
             self.calls += 1
@@ -180,3 +181,16 @@ def test_files_that_cannot_be_used(pipe: Any, tmp_path: Path, content: bytes, ma
     with pytest.raises((DataError, FormatError), match=match):
         predict_file(pipe, tmp_path / "in.jsonl", tmp_path / "out.jsonl")
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_answers_stand_beside_their_lines(pipe: Any, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("很好\n\n差\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"in\.txt:2: an empty text"):
+        predict_file(pipe, tmp_path / "in.txt", tmp_path / "out.jsonl")
+    for name in ("in.csv", "in.tsv.gz", "in.json"):
+        (tmp_path / name).write_text("text\n很好\n", encoding="utf-8")
+        with pytest.raises(FormatError, match=r"is not read here\. Give \.jsonl"):
+            predict_file(pipe, tmp_path / name, tmp_path / "out.jsonl")
+    (tmp_path / "in.txt").write_text("很好\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="no option 'aggregation_strategy'"):
+        predict_file(pipe, tmp_path / "in.txt", tmp_path / "out.jsonl", aggregation_strategy="none")

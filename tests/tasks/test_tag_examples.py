@@ -126,6 +126,23 @@ def test_cluener(tmp_path: Path) -> None:
     assert mended.notes["spans left out because they overlap a longer one"] == 2
 
 
+@pytest.mark.parametrize("places", ['[["0", "1"]]', "[[0.0, 1.0]]", "[[null, 1]]", "[[true, 1]]", "[[0]]", "3"])
+def test_places_of_cluener_are_numbers(tmp_path: Path, places: str) -> None:
+    text = f'{{"text": "张三来了", "label": {{"name": {{"张三": {places}}}}}}}\n'
+    with pytest.raises(DataError, match=r"a\.jsonl:1: not an object with"):
+        read(tmp_path / "a.jsonl", text)
+    with pytest.raises(DataError, match=r"a\.jsonl:1: an empty text"):
+        read(tmp_path / "a.jsonl", '{"text": " ", "label": {}}\n')
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_rare_kind_stays_to_be_learned(tmp_path: Path, seed: int) -> None:
+    file = tmp_path / "a.conll"
+    file.write_text("".join(f"走 B-ACT\n{n} O\n\n" for n in range(10)) + "北京 B-LOC\n\n", encoding="utf-8")
+    splits = read_tagged(TagData(train=str(file), scheme="IOB2", dev_fraction=0.4), seed=seed)
+    assert any(tag.endswith("LOC") for example in splits.train for tag in example.tags)
+
+
 def test_segmented(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     splits = read(path, "扬帆  远东  做\n他　来到  China\n", format="segmented")

@@ -100,6 +100,17 @@ def test_what_is_wrong_is_named(tmp_path: Path, train: Any, more: dict[str, Any]
         read(tmp_path, train, **more)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_rare_classes_stay_to_be_learned(tmp_path: Path, seed: int) -> None:
+    """A class of two examples loses none to what is set aside; it would be refused then."""
+    rows = [(f"文本 {n}", "ab"[n % 2]) for n in range(20)] + [(f"稀有 {n}", "c") for n in range(2)]
+    path = write(tmp_path, "train.tsv", rows)
+    splits = read_splits(TextData(train=path, text=1, label=2, dev_fraction=0.5, test_fraction=0.2), seed=seed)
+    assert sum(example.label == "c" for example in splits.train) == 2
+    assert splits.labels == ("a", "b", "c")
+    assert (len(splits.dev), len(splits.test)) == (9, 4)
+
+
 def test_nothing_is_left_out_uncounted(tmp_path: Path) -> None:
     splits = read(tmp_path, [*TRAIN, ("", 1), ("真好", 1)], dev=[("fine", 1)], leaks="drop", empty="drop")
     assert [example.text for example in splits.train] == ["很好", "太贵", "dull", "poor", "真好"]

@@ -219,6 +219,16 @@ def test_patience_survives_a_crash(tiny, tmp_path):
     assert tiny.trace(tmp_path / "crash") == tiny.trace(tmp_path / "whole")
 
 
+@pytest.mark.parametrize(("monitor", "best"), [("f1", 6), ("names_error", 2), ("loss", 2)])
+def test_large_is_good_of_what_measures_right(tiny, tmp_path, monitor, best):
+    values = iter([0.3, 0.5, 0.9, 0.4])
+    result = tiny.train(
+        tmp_path, n_steps=8, eval_every=2, patience=4, monitor=monitor, evaluate=lambda model: {monitor: next(values)}
+    )
+    assert (result.step, result.best_step) == (8, best)
+    assert result.best == {"f1": 0.9}.get(monitor, 0.3)
+
+
 def test_monitor_that_does_not_exist_is_named(tiny, tmp_path):
     with pytest.raises(ConfigError, match=r"no 'f1'.*It gives: loss"):
         tiny.train(tmp_path, patience=1, monitor="f1")

@@ -10,7 +10,7 @@ from hanmo.core.settings import Settings
 from hanmo.stories.task_recipe import EncoderSection, TaskRecipe
 from hanmo.tasks.augment_settings import AugmentSettings
 from hanmo.tasks.text_examples import TextData
-from hanmo.tasks.text_loss import LossSettings
+from hanmo.tasks.text_loss import LossSettings, check_loss
 
 if TYPE_CHECKING:
     from hanmo.stories.classify import ClassificationWork
@@ -51,6 +51,11 @@ class ClassificationRecipe(TaskRecipe):
     def _one_change_of_the_vectors(self) -> ClassificationRecipe:
         if self.loss.adversarial and self.augment.mixup != "none":
             raise ValueError("loss.adversarial and augment.mixup both change the token vectors; choose one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _loss_fits_the_kind(self) -> ClassificationRecipe:
+        check_loss(self.loss, self.data.kind)
         return self
 
     @model_validator(mode="after")

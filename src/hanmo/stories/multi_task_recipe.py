@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from hanmo.core.settings import Settings
 from hanmo.stories.classification_recipe import ClassificationRecipe
@@ -12,7 +12,7 @@ from hanmo.stories.tagging_recipe import TaggerSection, TaggingRecipe
 from hanmo.stories.task_recipe import EncoderSection, TaskRecipe
 from hanmo.tasks.tag_examples import TagData
 from hanmo.tasks.text_examples import TextData
-from hanmo.tasks.text_loss import LossSettings
+from hanmo.tasks.text_loss import LossSettings, check_loss
 
 if TYPE_CHECKING:
     from hanmo.stories.multi_task import MultiTaskWork
@@ -32,6 +32,11 @@ class ClassificationEntry(_Entry):
     """Which kind of task this is."""
     data: TextData
     loss: LossSettings = LossSettings()
+
+    @model_validator(mode="after")
+    def _loss_fits_the_kind(self) -> ClassificationEntry:
+        check_loss(self.loss, self.data.kind)
+        return self
 
     def recipe(self, whole: MultiTaskRecipe) -> ClassificationRecipe:
         """The task by itself."""

@@ -23,13 +23,10 @@ from hanmo.stories.study_recipe import StudySection, Trial
 from hanmo.stories.task_recipe import TaskRecipe
 from hanmo.stories.task_result import TaskResult
 from hanmo.stories.task_story import TaskStory
+from hanmo.training.direction import is_lower_better
 
 __all__ = ["StudyResult", "StudyStory", "changed_recipe", "describe_study"]
 
-_LOWER_IS_BETTER = {
-    "mean_squared_error", "mean_absolute_error", "hamming_loss", "loss", "error", "perplexity", "ece", "ece_uncalibrated",
-}  # fmt: skip
-"""Figures whose smallest value is chosen; in a study of several tasks the name of the task stands before."""
 _FILES = ("evaluation.json", "recipe.toml", "report.html")
 
 
@@ -139,7 +136,7 @@ class StudyStory(Story[TaskRecipe, StudyResult]):
         if not whole:
             raise TrainingError(f"no combination could be trained; the first: {next(iter(failed.values()))}")
         by = self._decides(groups[whole[0]]["figures"]["dev"])
-        lower = by.rpartition(" ")[2] in _LOWER_IS_BETTER
+        lower = is_lower_better(by)
         best = (min if lower else max)(whole, key=lambda number: groups[number]["figures"]["dev"][by]["mean"])
         if self.study.search:
             self._look_at_test(groups[best], trials, recipes, best)
@@ -229,6 +226,8 @@ def _put(section: Any, values: dict[str, Any], keys: Sequence[str], value: Any) 
     inner = getattr(section, key, None)
     # a section that the recipe leaves to its default keeps what the default says
     values.setdefault(key, inner.model_dump(exclude_unset=True) if isinstance(inner, Settings) else {})
+    if not isinstance(values[key], dict):
+        raise ConfigError(f"{key!r} is no section, and has no {'.'.join(rest)!r}", where="[study] search")
     _put(inner, values[key], rest, value)
 
 

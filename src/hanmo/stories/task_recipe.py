@@ -85,7 +85,7 @@ class TaskTraining(TrainingSettings):
     patience: int | None = Field(default=3, ge=1)
     """Stop after this many evaluations without improvement, and return to the best weights."""
     monitor: str = "error"
-    """Entry of the evaluation that `patience` watches; lower is better."""
+    """Entry of the evaluation that `patience` watches: small is good of losses, errors and perplexity, large of all others."""
     unfreeze_every: float | None = Field(default=None, gt=0)
     """Train the head alone for so many epochs, then one more layer from the top after as many each; `unfreeze_steps`
     says it in steps."""

@@ -265,6 +265,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         """The mean of the last weights in place of the best ones, if dev likes it better; what is told of it in run.json."""
         from hanmo.training.averaging import average_checkpoints
         from hanmo.training.checkpoint import load_model_tensors, model_tensors
+        from hanmo.training.direction import is_lower_better
 
         averaging = self.recipe.averaging
         if averaging is None:
@@ -274,12 +275,13 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         load_model_tensors(model.model, mean)
         after = learning.watch()
         monitor = self.recipe.training.monitor
-        better = after[monitor] <= before[monitor]
+        lower = is_lower_better(monitor)
+        better = after[monitor] <= before[monitor] if lower else after[monitor] >= before[monitor]
         if not better:
             load_model_tensors(model.model, single)
         say(
             f"The mean of {len(steps)} checkpoints is {'taken' if better else 'not taken'}: {monitor} {after[monitor]:.4f} on dev, "
-            f"of the best one {before[monitor]:.4f} (lower is better)."
+            f"of the best one {before[monitor]:.4f} ({'lower' if lower else 'higher'} is better)."
         )
         return {"averaged_steps": steps if better else [], "of_mean": after, "of_best": before}
 

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from hanmo.core.errors import DataError, HanmoError, storage_error
+from hanmo.core.errors import DataError, FormatError, HanmoError, storage_error
 from hanmo.core.files import read_json, write_json
 from hanmo.core.progress import progress
 from hanmo.tasks.json_objects import parse_json
@@ -43,7 +43,7 @@ def predict_file(
             source, model or options.
         StorageError: if `out` cannot be written.
     """
-    source, out = Path(source), Path(out)
+    source, out, options = Path(source), Path(out), pipe.checked(options)
     partial = out.with_name(f"{out.name}.partial")
     records = _records(source, pipe)
     try:
@@ -119,10 +119,20 @@ def _append(file: IO[bytes], batch: list[_Record], answers: list[Any], key: str)
 
 
 def _records(source: Path, pipe: Pipeline) -> Iterator[_Record]:
-    is_json = ".jsonl" in [suffix.lower() for suffix in source.suffixes]
+    suffixes = [suffix.lower() for suffix in source.suffixes]
+    if table := next((suffix for suffix in (".csv", ".tsv", ".json") if suffix in suffixes), None):
+        raise FormatError(
+            f"{table} is not read here",
+            where=source,
+            remedy='Give .jsonl with "text" in each object, or .txt with a text on each line.',
+        )
+    is_json, blank = ".jsonl" in suffixes, 0
     for number, line in open_text_lines(source):
         if not line.strip():
+            blank = blank or number
             continue
+        if blank and not is_json:  # answers would no longer stand beside the lines
+            raise DataError("an empty text", where=f"{source}:{blank}", remedy="Leave this line out.")
         where = f"{source}:{number}"
         values: Any = line
         if is_json:

@@ -34,18 +34,31 @@ def glance(scores: np.ndarray, targets: np.ndarray, kind: Kind) -> dict[str, flo
             logs = wide - wide.max(1, keepdims=True)
             logs -= np.log(np.exp(logs).sum(1, keepdims=True))
             error = float((wide.argmax(1) != targets).mean())
+            told = classification_scores(wide.argmax(1).tolist(), targets.tolist(), labels=range(scores.shape[1]))
             return {
-                "loss": float(-logs[np.arange(len(targets)), targets].mean()),
-                "error": error,
-                "accuracy": 1 - error,
-            }
+                "loss": float(-logs[np.arange(len(targets)), targets].mean()), "error": error, "accuracy": 1 - error,
+                "macro_f1": told.macro.f1, "mcc": told.mcc,
+            }  # fmt: skip
         case "multi":
             wide = scores.astype(np.float64)
             loss = np.logaddexp(0, wide) - wide * targets
-            return {"loss": float(loss.mean()), "error": float(((wide > 0) != targets).mean())}
+            chosen, right = (
+                [np.flatnonzero(row).tolist() for row in rows] for rows in (wide > 0, np.asarray(targets) > 0)
+            )
+            told = multilabel_scores(chosen, right, labels=range(scores.shape[1]))
+            return {
+                "loss": float(loss.mean()), "error": float(((wide > 0) != targets).mean()),
+                "micro_f1": told.micro.f1, "macro_f1": told.macro.f1,
+            }  # fmt: skip
         case "regression":
             error = float(((scores[:, 0] - targets) ** 2).mean())
-            return {"loss": error, "error": error}
+            found = {"loss": error, "error": error}
+            if (
+                min(np.ptp(scores[:, 0]), np.ptp(targets)) > 0
+            ):  # of numbers that are all the same there is no correlation
+                told = regression_scores(scores[:, 0].tolist(), targets.tolist())
+                found |= {"spearman": told.spearman, "pearson": told.pearson}
+            return found
 
 
 def figures(

@@ -7,8 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from hanmo.core.settings import Settings
+from hanmo.tasks.text_examples import Kind
 
-__all__ = ["LossSettings"]
+__all__ = ["LossSettings", "check_loss"]
 
 
 class LossSettings(Settings):
@@ -23,3 +24,16 @@ class LossSettings(Settings):
     adversarial: float = Field(default=0.0, ge=0)
     """Learn each batch a second time with its token vectors pushed so far where the loss grows fastest (Miyato et al., 2017);
     0 does not. In units of the vectors: 0.3, a third of the length of one, was better than none on SST-2."""
+
+
+def check_loss(loss: LossSettings, kind: Kind) -> None:
+    """Settings must mean something for the kind of labels.
+
+    Raises:
+        ValueError: names one that does not.
+    """
+    meaningless = {
+        "single": (), "multi": ("label_smoothing", "focal_gamma"), "regression": ("class_weights", "label_smoothing", "focal_gamma"),
+    }[kind]  # fmt: skip
+    if name := next((name for name in meaningless if getattr(loss, name) != getattr(LossSettings(), name)), None):
+        raise ValueError(f'loss.{name} has no meaning for kind = "{kind}"; leave it out')

@@ -121,7 +121,7 @@ def _windows(
                 where=f"text {number}", remedy="Shorten one of them.",
             )  # fmt: skip
         room -= len(shorter.ids)
-    longer.truncate(room, min(overlap, room - 1))
+    longer.truncate(room, min(overlap, room // 2))  # a short window moves on by half, not by a token
     rows = []
     for window in (longer, *longer.overflowing):
         pair = (window, two) if longer is one else (one, window)

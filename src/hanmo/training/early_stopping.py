@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hanmo.core.errors import ConfigError
+from hanmo.training.direction import is_lower_better
 from hanmo.training.settings import TrainingSettings
 
 __all__ = ["EarlyStopping"]
@@ -18,7 +19,7 @@ class EarlyStopping:
     """Best evaluation so far and how long ago it was; part of the checkpoint."""
 
     best: float | None = None
-    """Lowest value of the watched figure."""
+    """Best value of the watched figure."""
     best_step: int | None = None
     evaluations_since: int = 0
     """Evaluations without improvement."""
@@ -37,7 +38,8 @@ class EarlyStopping:
                 remedy=f"It gives: {', '.join(sorted(evaluation))}.",
             )  # fmt: skip
         value = evaluation[settings.monitor]
-        if math.isfinite(value) and (self.best is None or value < self.best - settings.min_delta):
+        sign = 1 if is_lower_better(settings.monitor) else -1
+        if math.isfinite(value) and (self.best is None or sign * (self.best - value) > settings.min_delta):
             self.best, self.best_step, self.evaluations_since = value, step, 0
             return True
         self.evaluations_since += 1

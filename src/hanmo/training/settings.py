@@ -82,9 +82,9 @@ class TrainingSettings(Settings):
     patience: int | None = Field(default=None, ge=1)
     """Stop after this many evaluations without improvement, and return to the best weights; None never does."""
     monitor: str = "loss"
-    """Entry of the evaluation that `patience` watches; lower is better."""
+    """Entry of the evaluation that `patience` watches: small is good of losses, errors and perplexity, large of all others."""
     min_delta: float = Field(default=0.0, ge=0)
-    """Smallest decrease of `monitor` that counts as improvement."""
+    """Smallest change of `monitor` for the better that counts as improvement."""
 
     checkpoint_steps: int | None = Field(default=None, ge=1)
     """Steps between checkpoints. One is always written before the first step, at the end, and on SIGTERM or Ctrl-C."""
