@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hanmo.stories.judge import evaluate
     from hanmo.stories.quickstart import quickstart
     from hanmo.stories.train import train
     from hanmo.tasks.loading import load
     from hanmo.tasks.pipelines import pipeline
 
-__all__ = ["__version__", "load", "pipeline", "quickstart", "train"]
+__all__ = ["__version__", "evaluate", "load", "pipeline", "quickstart", "train"]
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "evaluate": "hanmo.stories.judge",
     "load": "hanmo.tasks.loading",
     "pipeline": "hanmo.tasks.pipelines",
     "quickstart": "hanmo.stories.quickstart",

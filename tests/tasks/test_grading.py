@@ -104,7 +104,7 @@ def test_figures() -> None:
     right = [1.0, 2.0, 4.0, 3.0, 2.0]
     examples = [TextExample("a", "b", grade, f"f:{n}") for n, grade in enumerate(right)]
     grades = np.array([1.2, 2.4, 2.6, 3.0, 3.4])
-    figures = grading_figures(grades, examples, scale, seed=0)
+    figures = grading_figures(grades, examples, scale).to_dict(seed=0)
     scores = figures["scores"]
     assert scores["quadratic_kappa"] == pytest.approx(quadratic_kappa([1, 2, 3, 3, 3], [1, 2, 4, 3, 2], low=1, high=4))
     assert scores["pearson"] == pytest.approx(np.corrcoef(grades, right)[0, 1])
@@ -122,7 +122,7 @@ def test_figures() -> None:
     records = grading_records(grades, examples, scale)
     assert [record["where"] for record in records][:2] == ["f:2", "f:4"]
     assert [record["right"] for record in records] == [False, False, True, True, True]
-    perfect = grading_figures(np.array(right), examples, scale, seed=0)["scores"]
+    perfect = grading_figures(np.array(right), examples, scale).to_dict(seed=0)["scores"]
     assert (perfect["quadratic_kappa"], perfect["same_grade"], perfect["mean_absolute_error"]) == (1, 1, 0)
 
 

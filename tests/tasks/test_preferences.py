@@ -217,7 +217,7 @@ def test_settings_that_say_nothing_are_refused() -> None:
 
 def test_figures() -> None:
     scores, reference = [(-1.0, -5.0), (-3.0, -3.0), (-4.0, -2.0)], [(-2.0, -4.0), (-3.0, -3.0), (-3.0, -3.0)]
-    figures = preference_figures(scores, reference, PreferenceSettings(beta=0.5), seed=0)
+    figures = preference_figures(scores, reference, PreferenceSettings(beta=0.5)).to_dict(seed=0)
     told = figures["scores"]
     assert told["preference_accuracy"] == pytest.approx((1 + 0.5 + 0) / 3)
     assert told["margin"] == pytest.approx(np.mean([0.5 * 2, 0, 0.5 * -2]))

@@ -154,7 +154,7 @@ def test_ranking_figures_against_brute_force() -> None:
         ranks.append(sorted(cosines, key=lambda a: -cosines[a]).index(one.texts[1]) + 1)
     assert found.ranks is not None
     assert found.ranks.tolist() == ranks
-    figures = similarity_figures(found, examples, seed=0, before=found)
+    figures = similarity_figures(found, examples, before=found).to_dict(seed=0)
     scores = figures["scores"]
     assert 0.2 < scores["mrr"] < 0.99
     assert scores["mrr"] == scores["mrr_before"] == pytest.approx(np.mean([1 / rank for rank in ranks]))
@@ -171,12 +171,12 @@ def test_figures_of_triples_and_scores() -> None:
     encoder: Any = Fixed(table)
     triples = [example("a", "b", "c"), example("猫", "d", "a")]
     data = SimilarityData.model_construct(kind="triples", overlong="error")
-    figures = similarity_figures(find(encoder, triples, data), triples, seed=0)
+    figures = similarity_figures(find(encoder, triples, data), triples).to_dict(seed=0)
     assert figures["scores"]["triplet_accuracy"] == 0.5
     scored = [example("a", "b", score=5.0), example("a", "c", score=2.0), example("a", "d", score=0.0)]
     data = SimilarityData.model_construct(kind="scores", overlong="error", lowest=0.0, highest=5.0)
     found = find(encoder, scored, data)
-    figures = similarity_figures(found, scored, seed=0)
+    figures = similarity_figures(found, scored).to_dict(seed=0)
     assert figures["scores"]["spearman"] == 1.0
     assert glance_at_similarity(found, scored) == {"error": 0.0, "spearman": 1.0}
     records = similarity_records(found, scored, data)

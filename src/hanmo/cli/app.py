@@ -19,7 +19,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "chat": ("hanmo.cli.chat:chat", "Talk to a model in the terminal."),
     "score": ("hanmo.cli.score:score", "Log-probabilities and bits per byte of a text."),
     "predict": ("hanmo.cli.predict:predict", "Ask a trained model: the class of a text, or of each line of a file."),
-    "evaluate": ("hanmo.cli.evaluate:evaluate", "Let a model write programs, run them in a sandbox: pass@k."),
+    "evaluate": (
+        "hanmo.cli.evaluate:evaluate",
+        "How good a model is on labelled examples, or at writing programs (pass@k); two of them compared.",
+    ),
     "labels": ("hanmo.cli.labels:labels", "Name the training examples whose labels are probably wrong."),
     "show": ("hanmo.cli.show:show", "Draw a model: its parts, shapes, parameters, memory and FLOPs."),
     "corpus build": ("hanmo.cli.corpus:build", "Build a corpus from a recipe or a folder, with its data card."),

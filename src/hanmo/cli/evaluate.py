@@ -1,4 +1,4 @@
-"""`hanmo evaluate MODEL --benchmark humaneval`."""
+"""`hanmo evaluate MODEL`: on labelled examples, or on a benchmark of code."""
 
 from __future__ import annotations
 
@@ -10,38 +10,58 @@ from cyclopts import Parameter
 
 __all__ = ["evaluate"]
 
+_TEMPERATURE, _TOP_P, _MAX_NEW_TOKENS, _SECONDS = 0.2, 0.95, 256, 10.0
+
 
 def evaluate(
-    model: Path | None = None,
+    model: str | None = None,
     *,
-    benchmark: Literal["humaneval", "mbpp", "completion"],
     file: Path | None = None,
+    against: str | None = None,
+    recipe: Path | None = None,
+    task: str | None = None,
+    template: str | None = None,
+    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative=())] = (),
+    benchmark: Literal["humaneval", "mbpp", "completion"] | None = None,
     n: int = 1,
     k: Annotated[tuple[int, ...], Parameter(negative=())] = (1,),
-    temperature: float = 0.2,
-    top_p: float = 0.95,
-    max_new_tokens: int = 256,
+    temperature: float = _TEMPERATURE,
+    top_p: float = _TOP_P,
+    max_new_tokens: int = _MAX_NEW_TOKENS,
     seed: int = 0,
     limit: int | None = None,
     samples: Path | None = None,
     canonical: Annotated[bool, Parameter(negative=())] = False,
-    seconds: float = 10.0,
+    seconds: float = _SECONDS,
     workers: int | None = None,
     out: Path | None = None,
     no_isolation: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Let a model write programs, run them in the sandbox, and tell how many pass: pass@k. Or lines of code, and compare.
+    """Try a trained model on labelled examples, and compare it with another by a paired test. Or let it write programs, run
+    them in the sandbox, and tell how many pass (--benchmark).
 
     Parameters
     ----------
     model:
-        A model directory (runs/NAME/model); not with --samples or --canonical.
+        A run (runs/NAME), its model directory, or any model with a head for the task; not with --samples or --canonical.
+    file:
+        Labelled examples in the form that the model learned from; its test set if not given. Of humaneval and mbpp their
+        file, if not that below $HANMO_DATA; of completion documents of Python (runs/NAME/corpus/heldout.jsonl.gz).
+    against:
+        Another run or model: both are judged on the same examples, and compared.
+    recipe:
+        A TOML file that says where examples are and how they are read; that of the run if not given.
+    task:
+        Read --file as a recipe of this task does by default (text-classification, token-classification, …); also
+        zero-shot-classification, for labels that the model has not learned.
+    template:
+        A sentence with {} for the label, such as "It was {}." (zero-shot).
+    set_:
+        Override a value of the recipe: --set data.label=2. May be given several times.
     benchmark:
         humaneval or mbpp; or completion, the next line of functions: exact match, edit similarity, with a model of
         n-grams beside it where the training side (train.jsonl.gz) lies beside the file.
-    file:
-        Its file, if not that below $HANMO_DATA; of completion documents of Python (runs/NAME/corpus/heldout.jsonl.gz).
     n:
         Programs for each problem.
     k:
@@ -65,92 +85,43 @@ def evaluate(
     workers:
         Programs that run at a time.
     out:
-        Where programs and verdicts go (.jsonl). Stopped at any moment, the same command goes on.
+        Where predictions, or programs and verdicts, go (.jsonl). A benchmark that was stopped goes on with the same command.
     no_isolation:
         Run programs with limits alone, where the sandbox is not there. Only for programs that you trust.
     json:
         Print JSON.
     """
     from hanmo.core.errors import ConfigError
-    from hanmo.evaluation.code_benchmark import evaluate_code, read_samples, write_solutions, write_with
-    from hanmo.evaluation.code_problems import read_problems
-    from hanmo.evaluation.sandbox.run import Limits, require_isolation
 
-    counts = {"n": n, "k": min(k, default=1), "max-new-tokens": max_new_tokens, "limit": limit, "workers": workers}
-    for name, value in counts.items():
-        if value is not None and value < 1:
-            raise ConfigError(f"{value} is less than 1", where=f"--{name}")
-    if not seconds > 0:
-        raise ConfigError(f"{seconds:g} is no time", where="--seconds", remedy="Give the longest time of a program.")
-    if benchmark == "completion":
-        return _complete(model, file, limit or 500, seed, json)
-    if (model is not None) + (samples is not None) + canonical != 1:
-        raise ConfigError("a model, --samples and --canonical exclude each other", remedy="Give one of them.")
-    if model is not None and k and max(k) > n:
-        raise ConfigError(f"pass@{max(k)} needs as many programs, n is {n}", where="n", remedy="Raise -n or lower -k.")
-    if not no_isolation:
-        require_isolation()
-    problems = read_problems(benchmark, file)[:limit]
-    made_by = "canonical solutions" if canonical else f"samples of {samples}"
-    if canonical:
-        write = write_solutions
-    elif samples is not None:
-        write = read_samples(samples, problems)
-    else:
-        from hanmo.models.hub import model_digest
-        from hanmo.tasks.loading import load_language_model
+    of_tasks = {"--against": against, "--recipe": recipe, "--task": task, "--template": template, "--set": set_ or None}
+    of_code = {
+        "--n": n != 1, "--k": k != (1,), "--temperature": temperature != _TEMPERATURE, "--top-p": top_p != _TOP_P,
+        "--max-new-tokens": max_new_tokens != _MAX_NEW_TOKENS, "--seed": seed != 0, "--limit": limit is not None,
+        "--samples": samples is not None, "--canonical": canonical, "--seconds": seconds != _SECONDS,
+        "--workers": workers is not None, "--no-isolation": no_isolation,
+    }  # fmt: skip
+    if benchmark is not None:
+        if wrong := [name for name, value in of_tasks.items() if value is not None]:
+            raise ConfigError(
+                f"{wrong[0]} is for labelled examples, not for {benchmark}", where=wrong[0], remedy="Leave it out."
+            )
+        from hanmo.cli.evaluate_code import evaluate_code_model
 
-        assert model is not None
-        lm = load_language_model(model)
-        asked = {"n": n, "temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens, "seed": seed}
-        made_by = f"{model_digest(model)} {asked}"
-        write = write_with(lm, **asked)
-    result = evaluate_code(
-        problems, write, ks=k, limits=Limits(seconds=seconds), isolated=not no_isolation, n_workers=workers, out=out,
-        made_by=f"{made_by}, {benchmark}",
-    )  # fmt: skip
-    if json:
-        print(json_library.dumps(result.to_dict(), ensure_ascii=False))
-        return 0
-    print(f"{result.n_problems:,} problems of {benchmark}, {len(result.samples):,} programs")
-    for count, found in result.pass_at.items():
-        print(f"  pass@{count:<4} {found.value:7.2%}   ({found.low:.2%} to {found.high:.2%})")
-    for reason, count in list(result.to_dict()["reasons"].items())[:8]:
-        print(f"  {count:6,}  {reason}")
-    return 0
+        return evaluate_code_model(
+            None if model is None else Path(model), benchmark=benchmark, file=file, n=n, k=k, temperature=temperature,
+            top_p=top_p, max_new_tokens=max_new_tokens, seed=seed, limit=limit, samples=samples, canonical=canonical,
+            seconds=seconds, workers=workers, out=out, no_isolation=no_isolation, json=json,
+        )  # fmt: skip
+    if wrong := [name for name, given in of_code.items() if given]:
+        raise ConfigError(f"{wrong[0]} is for a benchmark", where=wrong[0], remedy="Give --benchmark, or leave it out.")
+    if model is None:
+        raise ConfigError(
+            "no model is given", where="MODEL", remedy="Give a run, such as runs/NAME, or a model directory."
+        )
+    from hanmo.stories.judge import evaluate as judge
 
-
-def _complete(model: Path | None, file: Path | None, limit: int, seed: int, json: bool) -> int:
-    from hanmo.core.errors import ConfigError, ModelError
-    from hanmo.corpora.documents import read_documents
-    from hanmo.evaluation.code_completion import (
-        completion_figures,
-        find_lines,
-        ngram_lines,
-        writes_between,
-        writes_on,
+    found = judge(
+        model, file=file, against=against, recipe=recipe, task=task, template=template, overrides=set_, out=out
     )
-    from hanmo.tasks.loading import load_language_model
-    from hanmo.tokenizers.infilling import infill_tokens
-
-    if model is None or file is None:
-        raise ConfigError("completion needs a model and --file", remedy="Give runs/NAME/corpus/heldout.jsonl.gz.")
-    lm = load_language_model(model)
-    lines = find_lines((document.text for document in read_documents(file)), limit, seed)
-    figures = {"writes on": completion_figures(lines, writes_on(lm))}
-    try:
-        infill_tokens(lm.tokenizer)
-    except ModelError:
-        pass
-    else:
-        figures["fills in"] = completion_figures(lines, writes_between(lm))
-    if (known := file.with_name("train.jsonl.gz")).is_file() and known != file:
-        texts = (document.text for document in read_documents(known))
-        figures["n-grams"] = completion_figures(lines, ngram_lines(lm.tokenizer, texts))
-    if json:
-        print(json_library.dumps(figures, ensure_ascii=False))
-        return 0
-    print(f"{len(lines):,} lines of as many functions     exact match   edit similarity")
-    for name, found in figures.items():
-        print(f"  {name:<38} {found['exact_match']:7.2%} {found['edit_similarity']:15.3f}")
+    print(json_library.dumps(found.to_dict(), ensure_ascii=False) if json else found.summary())
     return 0

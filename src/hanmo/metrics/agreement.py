@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hanmo.core.errors import ConfigError, DataError
 from hanmo.metrics.checks import as_list, check_labels, check_numbers, check_pairs
 from hanmo.metrics.classification import confusion_of
-from hanmo.metrics.per_example import PerExample
+from hanmo.metrics.per_example import PerExample, mean_of
 
 __all__ = [
     "RegressionScores",
@@ -89,13 +89,23 @@ def regression_scores(predictions: Iterable[float], references: Iterable[float])
 
 
 def regression_examples(
-    metric: Literal["pearson", "spearman"], predictions: Iterable[float], references: Iterable[float]
+    metric: Literal["pearson", "spearman", "mean_squared_error", "mean_absolute_error"],
+    predictions: Iterable[float],
+    references: Iterable[float],
 ) -> PerExample:
-    """One correlation in the form that intervals and paired tests take; arguments as `regression_scores`."""
+    """One figure in the form that intervals and paired tests take; other arguments as `regression_scores`."""
     functions = {"pearson": _pearson, "spearman": _spearman}
-    if metric not in functions:
-        raise ConfigError(f"unknown metric {metric!r}", where="metric", remedy="Choose pearson or spearman.")
     y, x = _numbers(predictions, references)
+    match metric:
+        case "mean_squared_error":
+            return mean_of((x - y) ** 2, metric)
+        case "mean_absolute_error":
+            return mean_of(np.abs(x - y), metric)
+    if metric not in functions:
+        raise ConfigError(
+            f"unknown metric {metric!r}", where="metric",
+            remedy="Choose pearson, spearman, mean_squared_error or mean_absolute_error.",
+        )  # fmt: skip
 
     def score(rows: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(functions[metric](rows[:, 1], rows[:, 0]))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hanmo.core.errors import DataError
+from hanmo.core.errors import ConfigError, DataError
 from hanmo.metrics.checks import as_list, check_labels, check_pairs
 from hanmo.metrics.classification import ClassScores, averaged_scores, scores_by_class
-from hanmo.metrics.per_example import PerExample, f1_of_sums
+from hanmo.metrics.per_example import PerExample, f1_of_sums, macro_f1_of_sums, mean_of
 
 __all__ = ["MultiLabelScores", "multilabel_examples", "multilabel_scores"]
+
+MultiLabelMetric = Literal["micro_f1", "macro_f1", "subset_accuracy", "hamming_loss"]
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,28 @@ def multilabel_examples(
     references: Iterable[Iterable[str | int]],
     *,
     labels: Sequence[str | int] | None = None,
+    metric: MultiLabelMetric = "micro_f1",
 ) -> PerExample:
-    """Micro-averaged F1 in the form that intervals and paired tests take; arguments as `multilabel_scores`."""
+    """One figure in the form that intervals and paired tests take; other arguments as `multilabel_scores`.
+
+    Args:
+        metric: "micro_f1", "macro_f1", "subset_accuracy" or "hamming_loss".
+
+    Raises:
+        ConfigError: for an unknown metric.
+    """
     predicted, expected, _ = _indicators(predictions, references, labels)
-    counts = [(predicted & expected).sum(axis=1), predicted.sum(axis=1), expected.sum(axis=1)]
-    return PerExample("micro_f1", np.stack(counts, axis=1), f1_of_sums)
+    match metric:
+        case "micro_f1":
+            counts = [(predicted & expected).sum(axis=1), predicted.sum(axis=1), expected.sum(axis=1)]
+            return PerExample(metric, np.stack(counts, axis=1), f1_of_sums)
+        case "macro_f1":
+            return PerExample(metric, np.hstack([predicted & expected, predicted, expected]), macro_f1_of_sums)
+        case "subset_accuracy":
+            return mean_of((predicted == expected).all(axis=1), metric)
+        case "hamming_loss":
+            return mean_of((predicted != expected).mean(axis=1), metric)
+    raise ConfigError(
+        f"unknown metric {metric!r}", where="metric",
+        remedy="Choose micro_f1, macro_f1, subset_accuracy or hamming_loss.",
+    )  # fmt: skip

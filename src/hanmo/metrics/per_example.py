@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hanmo.core.errors import DataError
 from hanmo.metrics.checks import as_list, check_numbers
 
-__all__ = ["PerExample", "f1_of_sums", "mean_of", "ratio_of_sums"]
+__all__ = ["PerExample", "f1_of_sums", "macro_f1_of_sums", "mean_of", "ratio_of_sums"]
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,9 @@ class PerExample:
 
 
 def ratio_of_sums(sums: NDArray[Any]) -> NDArray[np.float64]:
-    """The first column by the second, (R, 2) → (R,)."""
-    return sums[:, 0] / sums[:, 1]
+    """The first column by the second, (R, 2) → (R,); 0 where the second is 0."""
+    above, below = np.asarray(sums, dtype=np.float64).T
+    return np.divide(above, below, out=np.zeros_like(above), where=below != 0)
 
 
 def mean_of(values: Sequence[float] | NDArray[Any], name: str = "mean") -> PerExample:
@@ -67,3 +68,13 @@ def f1_of_sums(sums: NDArray[Any]) -> NDArray[np.float64]:
     """F1 from (correct, predicted, in the reference), (R, 3) → (R,), 0..1; 0 where nothing is predicted or asked for."""
     both = np.asarray(sums[:, 1] + sums[:, 2], dtype=np.float64)
     return np.divide(2.0 * sums[:, 0], both, out=np.zeros_like(both), where=both > 0)
+
+
+def macro_f1_of_sums(sums: NDArray[Any]) -> NDArray[np.float64]:
+    """Mean F1 over the classes that occur, (R, 3 C) → (R,): correct, predicted and in the reference of each class; 0 where
+    none occurs."""
+    correct, *both = np.split(np.asarray(sums, dtype=np.float64), 3, axis=1)
+    total = both[0] + both[1]
+    f1 = np.divide(2.0 * correct, total, out=np.zeros_like(total), where=total > 0)
+    occur = np.count_nonzero(total > 0, axis=1)
+    return np.divide(f1.sum(axis=1), occur, out=np.zeros(len(f1)), where=occur > 0)

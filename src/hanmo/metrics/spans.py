@@ -15,19 +15,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from hanmo.core.errors import ConfigError, DataError
 from hanmo.metrics.checks import as_list, check_pairs
 from hanmo.metrics.classification import ClassScores
-from hanmo.metrics.per_example import PerExample, f1_of_sums
+from hanmo.metrics.per_example import PerExample, f1_of_sums, macro_f1_of_sums, ratio_of_sums
 from hanmo.metrics.tag_schemes import Entity, Scheme, entities, illegal_tags, loose_entities
 
-__all__ = ["SpanScores", "span_examples", "span_scores"]
+__all__ = ["SpanScores", "span_examples", "span_scores", "tag_accuracy_examples", "tag_macro_f1_examples"]
 
 SpanRule = Literal["strict", "seqeval-default", "conlleval"]
+SpanMetric = Literal["f1", "precision", "recall", "macro_f1", "tag_accuracy"]
+_SHOWN: dict[SpanMetric, str] = {
+    "f1": "F1", "precision": "precision", "recall": "recall", "macro_f1": "macro F1", "tag_accuracy": "tag accuracy",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -157,14 +161,64 @@ def span_examples(
     *,
     scheme: Scheme,
     rule: SpanRule = "strict",
+    metric: SpanMetric = "f1",
 ) -> PerExample:
-    """Span F1 over all types in the form that intervals and paired tests take: examples are sentences.
+    """One figure over all types in the form that intervals and paired tests take: examples are sentences.
 
-    Arguments and errors as `span_scores`.
+    Args:
+        metric: "f1", "precision", "recall", "macro_f1" or "tag_accuracy"; the others as `span_scores`.
+
+    Raises:
+        ConfigError: for an unknown metric; else as `span_scores`.
     """
+    if metric not in _SHOWN:
+        raise ConfigError(f"unknown metric {metric!r}", where="metric", remedy=f"Choose {', '.join(_SHOWN)}.")
     read = _read(predictions, references, scheme, rule)
-    rows: list[list[Any]] = [
-        [len(ours & right), len(ours), len(right)]
-        for ours, right in zip(read.spans_predicted, read.spans_expected, strict=True)
+    name = f"span {_SHOWN[metric]} ({rule}, {scheme})"
+    if metric == "tag_accuracy":
+        return tag_accuracy_examples(read.predicted, read.expected, name)
+    pairs = list(zip(read.spans_predicted, read.spans_expected, strict=True))
+    if metric == "macro_f1":
+        kinds = [[[span.type for span in spans] for spans in (ours & right, ours, right)] for ours, right in pairs]
+        return _macro_f1_examples(kinds, name)
+    counted = np.array([[len(ours & right), len(ours), len(right)] for ours, right in pairs], dtype=np.int64)
+    match metric:
+        case "precision":
+            return PerExample(name, counted[:, :2], ratio_of_sums)
+        case "recall":
+            return PerExample(name, counted[:, ::2], ratio_of_sums)
+    return PerExample(name, counted, f1_of_sums)
+
+
+def tag_accuracy_examples(
+    predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]], name: str = "accuracy"
+) -> PerExample:
+    """Share of the words with the right tag, resampled by sentences; tags as `span_scores`, in any scheme or none."""
+    rows = [
+        [sum(a == b for a, b in zip(ours, right, strict=True)), len(right)]
+        for ours, right in zip(predictions, references, strict=True)
     ]
-    return PerExample(f"span F1 ({rule}, {scheme})", np.array(rows, dtype=np.int64), f1_of_sums)
+    return PerExample(name, np.array(rows, dtype=np.int64), ratio_of_sums)
+
+
+def tag_macro_f1_examples(
+    predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]], name: str = "macro_f1"
+) -> PerExample:
+    """Mean F1 over the tags themselves, resampled by sentences; arguments as `tag_accuracy_examples`."""
+    kinds = [
+        [[a for a, b in zip(ours, right, strict=True) if a == b], ours, right]
+        for ours, right in zip(predictions, references, strict=True)
+    ]
+    return _macro_f1_examples(kinds, name)
+
+
+def _macro_f1_examples(kinds: Sequence[Sequence[Sequence[str]]], name: str) -> PerExample:
+    """From the classes of each sentence: those found, those predicted, those of the reference."""
+    order = sorted({kind for sentence in kinds for some in sentence for kind in some})
+    place = {kind: number for number, kind in enumerate(order)}
+    rows = np.zeros((len(kinds), 3, max(1, len(order))), dtype=np.int64)
+    for row, sentence in zip(rows, kinds, strict=True):
+        for counts, some in zip(row, sentence, strict=True):
+            for kind in some:
+                counts[place[kind]] += 1
+    return PerExample(name, rows.reshape(len(kinds), -1), macro_f1_of_sums)

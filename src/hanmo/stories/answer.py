@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hanmo.stories.qa_recipe import AnsweringRecipe
 from hanmo.stories.task_model import build_encoder, with_segments
@@ -72,6 +73,16 @@ class AnsweringWork(TaskWork[AnsweringRecipe, "QuestionAnswerer"]):
                 _find(model, splits.dev), splits.dev, rules, may_be_none=len(splits.labels) > 1
             ),
         )
+
+    def opened(self, model: Any, where: object) -> QuestionAnswerer:
+        from hanmo.tasks.opened import as_answerer
+
+        return as_answerer(model, where)
+
+    def read_test(self, model: QuestionAnswerer, notes: Counter[str]) -> list[QaExample]:
+        from hanmo.tasks.qa_examples import read_test_questions
+
+        return read_test_questions(self.recipe.data, notes)
 
     def classes(self, example: QaExample) -> Iterable[str]:
         from hanmo.tasks.qa_examples import ANSWER, NO_ANSWER

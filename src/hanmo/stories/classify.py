@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from hanmo.stories.classification_recipe import ClassificationRecipe
 from hanmo.stories.task_model import build_encoder
@@ -102,6 +104,26 @@ class ClassificationWork(TaskWork[ClassificationRecipe, "TextClassifier"]):
         thresholds = fit_thresholds(softened(scores, temperature, kind), right) if asked.thresholds else ()
         model.calibration = Calibration(temperature=temperature, thresholds=thresholds)
 
+    def opened(self, model: Any, where: object) -> TextClassifier:
+        from hanmo.core.errors import ConfigError
+        from hanmo.tasks.opened import as_classifier
+
+        found, kind = as_classifier(model, where), self.recipe.data.kind
+        if found.kind != kind:
+            raise ConfigError(
+                f"kind = {kind!r}, and this model is of kind {found.kind!r}", where="[data] kind",
+                remedy=f'Judge it with --set data.kind="{found.kind}".',
+            )  # fmt: skip
+        return found
+
+    def read_test(self, model: TextClassifier, notes: Counter[str]) -> list[TextExample]:
+        from hanmo.tasks.text_examples import read_test_texts
+
+        return read_test_texts(self.recipe.data, model.labels, notes)
+
+    def labels_of(self, model: TextClassifier) -> tuple[str, ...]:
+        return model.labels
+
     def classes(self, example: TextExample) -> Iterable[str]:
         match self.recipe.data.kind:
             case "single":
@@ -118,9 +140,9 @@ class ClassificationWork(TaskWork[ClassificationRecipe, "TextClassifier"]):
         labels, kind = splits.labels, self.recipe.data.kind
         probabilities = model.probabilities([example.texts for example in examples])
         thresholds = model.thresholds
-        found = figures(probabilities, examples, labels, kind, seed=self.recipe.seed, thresholds=thresholds)
+        found = figures(probabilities, examples, labels, kind, thresholds=thresholds)
         if self.recipe.calibration is not None:
-            found["scores"] |= self._calibration_errors(model, examples, labels)
+            found = replace(found, plain=self._calibration_errors(model, examples, labels))
         return Judged(figures=found, records=predictions(probabilities, examples, labels, kind, thresholds=thresholds))
 
     def _calibration_errors(

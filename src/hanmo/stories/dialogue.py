@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hanmo.stories.decoder_model import build_decoder
 from hanmo.stories.dialogue_recipe import DialogueRecipe
@@ -79,6 +79,20 @@ class DialogueWork(TaskWork[DialogueRecipe, "LanguageModel"]):
             unit="tokens",
         )
 
+    def opened(self, model: Any, where: object) -> LanguageModel:
+        from hanmo.tasks.opened import as_language_model
+
+        lm = as_language_model(model, where)
+        if lm.tokenizer.chat_template is not None:
+            return lm
+        return lm.with_chat(with_template(lm.tokenizer, self.recipe.chat), ())
+
+    def read_test(self, model: LanguageModel, notes: Counter[str]) -> list[Dialogue]:
+        from hanmo.tasks.dialogue_examples import read_conversations
+
+        assert self.recipe.data.test is not None
+        return read_conversations(self.recipe.data, self.recipe.data.test, notes)
+
     def classes(self, example: Dialogue) -> Iterable[str]:
         return [message.role for message in example.messages if message.role == "assistant"]
 
@@ -91,9 +105,7 @@ class DialogueWork(TaskWork[DialogueRecipe, "LanguageModel"]):
         some = asked[: self.recipe.answers.n_answers]
         told = answers_to_last(model, some, self.recipe.answers, seed=self.recipe.seed) if some else []
         return Judged(
-            figures=dialogue_figures(
-                model, [*asked, *rest], told, other=self._other([*asked, *rest]), seed=self.recipe.seed
-            ),
+            figures=dialogue_figures(model, [*asked, *rest], told, other=self._other([*asked, *rest])),
             records=dialogue_records(some, told),
         )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hanmo.stories.grading_recipe import GradingRecipe
 from hanmo.stories.task_model import build_encoder
@@ -77,6 +78,16 @@ class GradingWork(TaskWork[GradingRecipe, "Grader"]):
             watch=lambda: glance_at_grades(model.grade(pairs, clip=False), splits.dev, scale),
         )  # fmt: skip
 
+    def opened(self, model: Any, where: object) -> Grader:
+        from hanmo.tasks.opened import as_grader
+
+        return as_grader(model, where)
+
+    def read_test(self, model: Grader, notes: Counter[str]) -> list[TextExample]:
+        from hanmo.tasks.grading_examples import read_test_grades
+
+        return read_test_grades(self.recipe.data, model.scale, notes)
+
     def classes(self, example: TextExample) -> Iterable[str]:
         return ()
 
@@ -86,7 +97,7 @@ class GradingWork(TaskWork[GradingRecipe, "Grader"]):
         examples: list[TextExample] = getattr(splits, name)
         grades = model.grade(_pairs(examples))
         return Judged(
-            figures=grading_figures(grades, examples, model.scale, seed=self.recipe.seed),
+            figures=grading_figures(grades, examples, model.scale),
             records=grading_records(grades, examples, model.scale),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -118,7 +119,9 @@ class MultiTaskWork(TaskWork[MultiTaskRecipe, "MultiTaskModel"]):
             work.choose(model.parts[name], self._part(splits, name))
 
     def judge(self, model: MultiTaskModel, splits: Splits[TaskedExample], name: str) -> Judged:
-        tasks: dict[str, Any] = {}
+        from hanmo.tasks.figures import Figures
+
+        tasks: dict[str, Figures] = {}
         records: list[dict[str, Any]] = []
         for task, work in self._works.items():
             part = self._part(splits, task)
@@ -127,29 +130,37 @@ class MultiTaskWork(TaskWork[MultiTaskRecipe, "MultiTaskModel"]):
                 tasks[task] = judged.figures
                 records += [{"task": task} | record for record in judged.records]
         return Judged(
-            figures={
-                "n": sum(figures["n"] for figures in tasks.values()),
-                "scores": {f"{t} {key}": value for t, one in tasks.items() for key, value in one["scores"].items()},
-                "intervals": {
-                    f"{t} {key}": value for t, one in tasks.items() for key, value in one["intervals"].items()
-                },
-                "tasks": tasks,
-            },
+            figures=Figures(
+                n=sum(figures.n for figures in tasks.values()),
+                metrics={f"{task} {key}": one for task, its in tasks.items() for key, one in its.metrics.items()},
+                plain={f"{task} {key}": value for task, its in tasks.items() for key, value in its.plain.items()},
+                details={"tasks": {task: its.to_dict(seed=self.recipe.seed) for task, its in tasks.items()}},
+            ),
             records=records,
         )
 
-    def restore(self, model: MultiTaskModel, run: Path) -> None:
-        from hanmo.models.directory import read_model
-        from hanmo.tasks.adapted import restore_adapter
+    def open(self, path: str | Path) -> MultiTaskModel:
+        from hanmo.tasks.multi_task import MultiTaskModel
 
-        for name, folder in zip(self._works, self.folders, strict=True):
-            part: Any = model.parts[name].model
-            if self.recipe.adapter is not None:
-                restore_adapter(part, run / folder)
-                continue
-            stored = read_model(run / folder, architecture=part.architecture)
-            # a task that does not pool has stored no pooler; another one brings it
-            part.load_state_dict(stored.state_dict(), strict=False)
+        return MultiTaskModel({name: work.open(Path(path) / name) for name, work in self._works.items()})
+
+    def opened(self, model: Any, where: object) -> MultiTaskModel:
+        raise NotImplementedError("several tasks have a directory each")
+
+    def read_test(self, model: MultiTaskModel, notes: Counter[str]) -> list[TaskedExample]:
+        from hanmo.tasks.multi_task import TaskedExample
+
+        found: list[TaskedExample] = []
+        for entry in self.recipe.tasks:
+            if entry.data.test is not None:
+                examples = self._works[entry.name].read_test(model.parts[entry.name], notes)
+                found += [TaskedExample(entry.name, example) for example in examples]
+        return found
+
+    def labels_of(self, model: MultiTaskModel) -> tuple[str, ...]:
+        return tuple(
+            f"{name}: {label}" for name, work in self._works.items() for label in work.labels_of(model.parts[name])
+        )
 
     def _classifiers_first(self) -> list[ClassificationEntry | TaggingEntry]:
         """The tasks, those in front whose model may pool: its encoder has the pooler of the checkpoint."""

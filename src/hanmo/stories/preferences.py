@@ -76,6 +76,16 @@ class PreferencesWork(TaskWork[PreferencesRecipe, "LanguageModel"]):
             unit="pairs",
         )
 
+    def opened(self, model: Any, where: object) -> LanguageModel:
+        from hanmo.tasks.opened import as_language_model
+
+        return as_language_model(model, where)
+
+    def read_test(self, model: LanguageModel, notes: Counter[str]) -> list[PreferencePair]:
+        from hanmo.tasks.preference_examples import read_test_preferences
+
+        return read_test_preferences(self.recipe.data, notes)
+
     def classes(self, example: PreferencePair) -> Iterable[str]:
         return ("chosen",)
 
@@ -88,7 +98,7 @@ class PreferencesWork(TaskWork[PreferencesRecipe, "LanguageModel"]):
         reference = self._reference(None, {name: pairs})[name]
         scores = score_pairs(model.model, pairs)
         return Judged(
-            figures=preference_figures(scores, reference, settings, seed=self.recipe.seed),
+            figures=preference_figures(scores, reference, settings),
             records=preference_records(pairs, scores, reference, settings),
         )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hanmo.stories.similarity_recipe import SimilarityRecipe
 from hanmo.stories.task_model import build_encoder
@@ -62,6 +63,16 @@ class SimilarityWork(TaskWork[SimilarityRecipe, "SentenceEncoder"]):
             watch=lambda: glance_at_similarity(find(model, splits.dev, data), splits.dev),
         )  # fmt: skip
 
+    def opened(self, model: Any, where: object) -> SentenceEncoder:
+        from hanmo.tasks.opened import as_sentence_encoder
+
+        return as_sentence_encoder(model, where)
+
+    def read_test(self, model: SentenceEncoder, notes: Counter[str]) -> list[SimilarityExample]:
+        from hanmo.tasks.similarity_examples import read_test_similar
+
+        return read_test_similar(self.recipe.data, notes)
+
     def classes(self, example: SimilarityExample) -> Iterable[str]:
         return ()
 
@@ -74,6 +85,6 @@ class SimilarityWork(TaskWork[SimilarityRecipe, "SentenceEncoder"]):
         if self.recipe.model.checkpoint is not None:  # what training has brought: the checkpoint as it came
             before = find(self.build(splits), examples, data)
         return Judged(
-            figures=similarity_figures(found, examples, seed=self.recipe.seed, before=before),
+            figures=similarity_figures(found, examples, before=before),
             records=similarity_records(found, examples, data),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -48,7 +48,7 @@ class SummarizationWork(Text2TextWork[SummarizationRecipe]):
         if asked.textrank:
             baselines[f"textrank-{asked.textrank}"] = partial(textrank, n=asked.textrank)
         return Judged(
-            figures=summary_figures(texts, examples, seed=self.recipe.seed, baselines=baselines),
+            figures=summary_figures(texts, examples, baselines=baselines),
             records=summary_records(texts, examples),
         )
 
@@ -65,14 +65,14 @@ class Text2TextGenerationWork(Text2TextWork[Text2TextGenerationRecipe]):
         return glance_at_summaries(texts, examples)
 
     def figures(self, texts: Sequence[str], examples: Sequence[PairExample]) -> Judged:
-        from hanmo.metrics.intervals import bootstrap_interval
         from hanmo.metrics.translation import bleu
         from hanmo.tasks.summary_figures import summary_figures, summary_records
 
-        seed = self.recipe.seed
-        found = summary_figures(texts, examples, seed=seed)
+        found = summary_figures(texts, examples)
         score = bleu(texts, [example.references for example in examples], target_language=self.recipe.language)
-        found["scores"] = {"bleu": score.score} | found["scores"]
-        found["intervals"]["bleu"] = asdict(bootstrap_interval(score.examples, seed=seed))
-        found["signatures"] = {"bleu": score.signature}
-        return Judged(figures=found, records=summary_records(texts, examples))
+        figures = replace(
+            found,
+            metrics={"bleu": score.examples, **found.metrics},
+            details={"signatures": {"bleu": score.signature}},
+        )
+        return Judged(figures=figures, records=summary_records(texts, examples))

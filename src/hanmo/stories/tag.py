@@ -83,6 +83,19 @@ class TaggingWork(TaskWork[TaggingRecipe, "Tagger"]):
             watch=lambda: glance_at_tags(model.tag(words), splits.dev, self.scheme),
         )
 
+    def opened(self, model: Any, where: object) -> Tagger:
+        from hanmo.tasks.opened import as_tagger
+
+        return as_tagger(model, where)
+
+    def read_test(self, model: Tagger, notes: Counter[str]) -> list[TagExample]:
+        from hanmo.tasks.tag_examples import read_test_tags
+
+        return read_test_tags(self.recipe.data, model.labels, notes)
+
+    def labels_of(self, model: Tagger) -> tuple[str, ...]:
+        return model.labels
+
     def classes(self, example: TagExample) -> Iterable[str]:
         return example.tags
 
@@ -92,7 +105,7 @@ class TaggingWork(TaskWork[TaggingRecipe, "Tagger"]):
         examples: list[TagExample] = getattr(splits, name)
         found = model.tag([example.words for example in examples])
         return Judged(
-            figures=tag_figures(found, examples, self.scheme, seed=self.recipe.seed),
+            figures=tag_figures(found, examples, self.scheme),
             records=tag_records(found, examples, self.scheme),
         )
 

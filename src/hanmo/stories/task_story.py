@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -20,6 +21,7 @@ from hanmo.stories.task_result import TaskResult, recorded_task
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hanmo.tasks.figures import Figures
     from hanmo.tasks.loaded_model import LoadedModel
     from hanmo.tasks.splits import Splits
     from hanmo.training.interfaces import EpochBatches, Loss
@@ -52,8 +54,7 @@ class Learning:
 class Judged:
     """What became of one split."""
 
-    figures: dict[str, Any]
-    """`n`, `scores` (figure → value), `intervals` (figure → 95 % interval) and what else the report shows; for JSON."""
+    figures: Figures
     records: list[dict[str, Any]]
     """One for each example, the worst first: `where`, `right`, `label`, `predicted`, `text`; for JSON."""
 
@@ -137,17 +138,40 @@ class TaskWork(ABC, Generic[RecipeT, ModelT]):
     def judge(self, model: ModelT, splits: Splits[Any], name: str) -> Judged:
         """The trained model on the split of this name, which has examples."""
 
-    def restore(self, model: ModelT, run: Path) -> None:
-        """Give a model the weights that a finished run has stored."""
-        from hanmo.models.directory import read_model
-        from hanmo.tasks.adapted import restore_adapter
+    @property
+    def home(self) -> str:
+        """Folder of a run that holds its model, or adapter; with several tasks one for each."""
+        return self.folders[0].partition("/")[0]
 
-        network: Any = model.model
-        if self.recipe.adapter is not None:
-            restore_adapter(network, run / self.folders[0])
-            return
-        stored = read_model(run / self.folders[0], architecture=network.architecture)
-        network.load_state_dict(stored.state_dict())
+    def open(self, path: str | Path) -> ModelT:
+        """A trained model, such as that of a finished run.
+
+        Args:
+            path: model directory, name on the hub, or folder of an adapter.
+
+        Raises:
+            ModelError: if it cannot be read, or is a model of another task.
+        """
+        from hanmo.tasks.loading import load
+
+        return self.opened(load(path, device=self.recipe.device), path)
+
+    @abstractmethod
+    def opened(self, model: Any, where: object) -> ModelT:
+        """What `load` has opened, as the model of this task."""
+
+    @abstractmethod
+    def read_test(self, model: ModelT, notes: Counter[str]) -> list[Any]:
+        """The examples of `data.test` alone, checked against what a trained model can tell.
+
+        Args:
+            model: trained.
+            notes: what was left out is counted here.
+        """
+
+    def labels_of(self, model: ModelT) -> tuple[str, ...]:
+        """Names of the classes that a trained model tells; none where the task has none."""
+        return ()
 
 
 class TaskStory(Story[TaskRecipe, TaskResult]):
@@ -202,17 +226,14 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
 
     def judge(self, name: str) -> None:
         """Try the model of this finished run on one more split; nothing is trained."""
-        from hanmo.core.devices import pick_device
         from hanmo.evaluation.task_report import write_task_report
 
         work = self._work()
         splits = self._read(work)
         if name in read_json(self.run.path / "evaluation.json") or not getattr(splits, name):
             return
-        model = work.begin(splits)
-        work.restore(model, self.run.path)
-        model.model.to(pick_device(self.recipe.device)).eval()
-        work.choose(model, splits)
+        model = work.open(self.run.path / work.home)
+        model.model.eval()
         self._judge(work, model, splits, (name,))
         write_task_report(self.run.path, lang=self.recipe.lang)
 
@@ -290,7 +311,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
 
         with self.timed("model"):
             work.choose(model, splits)
-            model.save(self.run.path / work.folders[0].split("/")[0])
+            model.save(self.run.path / work.home)
         with self.timed("evaluate"):
             evaluation = self._judge(work, model, splits, self.judged)
         write_text(self.run.path / "recipe.toml", to_toml(self.recipe.model_dump(mode="json")))
@@ -318,7 +339,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         for name in names:
             if getattr(splits, name):
                 judged = work.judge(model, splits, name)
-                evaluation[name] = judged.figures
+                evaluation[name] = judged.figures.to_dict(seed=self.recipe.seed)
                 lines += [json.dumps({"split": name} | record, ensure_ascii=False) for record in judged.records]
         write_text(files[1], "\n".join(lines) + "\n")
         write_json(files[0], evaluation)

@@ -82,6 +82,16 @@ class Text2TextWork(TaskWork[RecipeT, "Text2Text"]):
             unit="tokens",
         )
 
+    def opened(self, model: Any, where: object) -> Text2Text:
+        from hanmo.tasks.text2text_loading import as_text2text
+
+        return as_text2text(model, where)
+
+    def read_test(self, model: Text2Text, notes: Counter[str]) -> list[PairExample]:
+        from hanmo.tasks.pair_examples import read_test_pairs
+
+        return read_test_pairs(self.recipe.data, notes)
+
     def classes(self, example: PairExample) -> Iterable[str]:
         return ()
 

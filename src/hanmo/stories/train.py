@@ -30,13 +30,12 @@ from hanmo.stories.task_result import TaskResult
 from hanmo.stories.task_story import TaskStory
 from hanmo.stories.translation_recipe import TranslationRecipe
 
-__all__ = ["Recipe", "Result", "for_someone", "open_run", "plan", "read_recipe", "train"]
+__all__ = ["TASKS", "Recipe", "Result", "for_someone", "open_run", "plan", "read_recipe", "train"]
 
 Recipe = PretrainRecipe | TaskRecipe
 Result = PretrainResult | TaskResult | StudyResult
 
-_KINDS: dict[str, type[PretrainRecipe] | type[TaskRecipe]] = {
-    "pretrain": PretrainRecipe,
+TASKS: dict[str, type[TaskRecipe]] = {
     "text-classification": ClassificationRecipe,
     "token-classification": TaggingRecipe,
     "multi-task": MultiTaskRecipe,
@@ -49,7 +48,8 @@ _KINDS: dict[str, type[PretrainRecipe] | type[TaskRecipe]] = {
     "dialogue": DialogueRecipe,
     "preferences": PreferencesRecipe,
 }
-"""By the `task` of a recipe."""
+"""Recipes over labelled examples, by their `task`."""
+_KINDS: dict[str, type[PretrainRecipe] | type[TaskRecipe]] = {"pretrain": PretrainRecipe, **TASKS}
 
 
 class _AnyTask(Settings):

@@ -88,6 +88,19 @@ class TranslationWork(Text2TextWork[TranslationRecipe]):
             num_beams=section.num_beams, limit=section.limit, marked=section.marked, notes=notes, device=self.recipe.device,
         )  # fmt: skip
 
+    def read_test(self, model: Text2Text, notes: Counter[str]) -> list[PairExample]:
+        from hanmo.tasks.pair_examples import read_test_pairs
+
+        data = self.recipe.data
+        return [
+            example
+            for part in (data, *data.also, *data.unseen)
+            if part.test is not None
+            for example in _doubled(
+                read_test_pairs(part, notes, languages=(part.source_language, part.target_language)), part
+            )
+        ]
+
     def glance(self, texts: Sequence[str], examples: Sequence[PairExample]) -> dict[str, float]:
         from hanmo.tasks.translation_figures import glance_at_translations
 
@@ -97,24 +110,26 @@ class TranslationWork(Text2TextWork[TranslationRecipe]):
         from hanmo.tasks.translation_figures import translation_figures, translation_records
 
         return Judged(
-            figures=translation_figures(texts, examples, seed=self.recipe.seed),
+            figures=translation_figures(texts, examples),
             records=translation_records(texts, examples),
         )
 
 
 def _both_ways(splits: Splits[PairExample], part: LanguagePair) -> Splits[PairExample]:
     """With each pair in the other direction, too, if that is asked."""
+    return replace(
+        splits, train=_doubled(splits.train, part), dev=_doubled(splits.dev, part), test=_doubled(splits.test, part)
+    )
+
+
+def _doubled(examples: list[PairExample], part: LanguagePair) -> list[PairExample]:
     if not part.both_ways:
-        return splits
-
-    def doubled(examples: list[PairExample]) -> list[PairExample]:
-        turned = []
-        for one in examples:
-            assert one.languages is not None
-            there, back = one.languages
-            turned.append(
-                replace(one, source=one.target, target=one.source, references=(one.source,), languages=(back, there))
-            )
-        return examples + turned
-
-    return replace(splits, train=doubled(splits.train), dev=doubled(splits.dev), test=doubled(splits.test))
+        return examples
+    turned = []
+    for one in examples:
+        assert one.languages is not None
+        there, back = one.languages
+        turned.append(
+            replace(one, source=one.target, target=one.source, references=(one.source,), languages=(back, there))
+        )
+    return examples + turned

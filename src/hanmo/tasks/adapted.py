@@ -21,7 +21,7 @@ from hanmo.models.weight_files import list_tensors
 from hanmo.tokenizers.tokenizer import Tokenizer
 
 __all__ = [
-    "adapt", "adapt_together", "attach_adapter", "find_base", "is_adapter", "read_adapted", "restore_adapter", "save_adapter",
+    "adapt", "adapt_together", "attach_adapter", "find_base", "is_adapter", "read_adapted", "save_adapter",
 ]  # fmt: skip
 
 _TASKS = {
@@ -192,16 +192,6 @@ def save_adapter(folder: str | Path, model: Any) -> None:
     write_adapter(folder, adapters, adapters.active, task_type=task)
     with adapters.disabled():  # with virtual tokens it names fewer positions
         write_config(folder, model)
-
-
-def restore_adapter(model: Any, folder: Path) -> None:
-    """Give the active adapter of a model the values that a folder has."""
-    adapters = adapters_of(model)
-    assert adapters is not None
-    assert adapters.active is not None
-    name = adapters.active
-    adapters.remove(name)
-    read_adapter(adapters, folder, name)
 
 
 def _class_of(base: Path, adapter: Path) -> tuple[str | None, dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +11,11 @@ from pydantic import Field
 
 from hanmo.core.settings import Settings
 from hanmo.metrics.diversity import distinct_n
-from hanmo.metrics.intervals import bootstrap_interval
 from hanmo.metrics.per_example import PerExample, mean_of
 from hanmo.metrics.units import units_of
 from hanmo.tasks.answer_scores import score_answers
 from hanmo.tasks.dialogue_learning import EncodedDialogue
+from hanmo.tasks.figures import Figures, by_name
 from hanmo.tasks.win_rate import wins
 
 if TYPE_CHECKING:
@@ -95,8 +94,8 @@ def answers_to_last(
 
 
 def dialogue_figures(
-    lm: LanguageModel, rows: Sequence[EncodedDialogue], told: Sequence[str], *, other: Sequence[float] | None, seed: int
-) -> dict[str, Any]:
+    lm: LanguageModel, rows: Sequence[EncodedDialogue], told: Sequence[str], *, other: Sequence[float] | None
+) -> Figures:
     """All figures of one split.
 
     Args:
@@ -104,12 +103,11 @@ def dialogue_figures(
         rows: conversations of the split.
         told: what the model answered last in the first of them.
         other: log-probability per byte that another model gives the answers of each conversation; None if there is none.
-        seed: of the bootstrap, over conversations.
 
     Returns:
-        `n`; `scores`: perplexity over the tokens of the answers, bits per byte of them, `win_rate`, and of the model's own
-        answers distinct-1, distinct-2 and their mean length in words (Chinese: characters), each beside that of people;
-        95 % `intervals`.
+        Perplexity over the tokens of the answers, bits per byte of them, `win_rate`, and of the model's own answers
+        distinct-1, distinct-2 (without intervals) and their mean length in words (Chinese: characters), each beside that
+        of people.
     """
     scores = -np.array(score_answers(lm.model, [one.row for one in rows]))
     n_tokens = np.array([sum(one.row.learned[1:]) for one in rows], dtype=float)
@@ -128,11 +126,7 @@ def dialogue_figures(
                 plain[f"distinct_{n}{name}"] = distinct_n(texts, n)
         if texts:
             metrics.append(mean_of([float(len(units_of(text))) for text in texts], f"length{name}"))
-    return {
-        "n": len(rows),
-        "scores": {metric.name: metric.value for metric in metrics} | plain,
-        "intervals": {metric.name: asdict(bootstrap_interval(metric, seed=seed)) for metric in metrics},
-    }
+    return Figures(n=len(rows), metrics=by_name(metrics), plain=plain)
 
 
 def dialogue_records(rows: Sequence[EncodedDialogue], told: Sequence[str]) -> list[dict[str, Any]]:

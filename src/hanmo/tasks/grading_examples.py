@@ -12,7 +12,7 @@ from hanmo.tasks.splits import SplitData, Splits, check_spread, folded, settle
 from hanmo.tasks.tables import Column, problems_error, read_number, read_table, usable
 from hanmo.tasks.text_examples import TextExample
 
-__all__ = ["GradingData", "Scale", "beside", "read_graded"]
+__all__ = ["GradingData", "Scale", "beside", "read_graded", "read_test_grades"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,25 @@ def read_graded(data: GradingData, *, seed: int) -> tuple[Splits[TextExample], S
     )
     _check_scale([*train, *dev, *test], scale)
     return Splits.of(train, dev, test, labels=("score",), notes=notes), scale
+
+
+def read_test_grades(data: GradingData, scale: Scale, notes: Counter[str]) -> list[TextExample]:
+    """Read `test` alone, for a model that is already trained.
+
+    Args:
+        data: where it is, and which column means what.
+        scale: the grades that the model gives.
+        notes: what was left out is counted here.
+
+    Raises:
+        DataError: as `read_graded`, and for grades that are not on this scale.
+        FormatError: for a file that cannot be read.
+    """
+    assert data.test is not None
+    examples = _read(data, data.test, notes)
+    check_spread(data, ((), (), examples), lambda one: one.label, "grade")
+    _check_scale(examples, scale)
+    return examples
 
 
 def _read(data: GradingData, path: str, notes: Counter[str]) -> list[TextExample]:

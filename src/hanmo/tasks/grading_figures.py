@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from hanmo.metrics.agreement import quadratic_kappa, quadratic_kappa_examples, regression_examples
-from hanmo.metrics.intervals import bootstrap_interval
 from hanmo.metrics.per_example import mean_of
+from hanmo.tasks.figures import Figures, by_name
 from hanmo.tasks.grading_examples import Scale
 from hanmo.tasks.text_examples import TextExample
 
@@ -39,18 +38,17 @@ def glance_at_grades(grades: np.ndarray, examples: Sequence[TextExample], scale:
     }
 
 
-def grading_figures(grades: np.ndarray, examples: Sequence[TextExample], scale: Scale, *, seed: int) -> dict[str, Any]:
+def grading_figures(grades: np.ndarray, examples: Sequence[TextExample], scale: Scale) -> Figures:
     """All figures of one split.
 
     Args:
         grades: as `Grader.grade` gives them, (N,).
         examples: what is right.
         scale: of the grades.
-        seed: of the bootstrap.
 
     Returns:
-        `n`, `scores` (quadratic weighted kappa of the rounded grades, Pearson's correlation of those that are not
-        rounded, share of the same grade, mean absolute error in grades) and 95 % `intervals`; plain values for JSON.
+        Quadratic weighted kappa of the rounded grades, Pearson's correlation of those that are not rounded, share of the
+        same grade, mean absolute error in grades.
     """
     told, right = _rounded(grades, examples, scale)
     exact = [float(example.label) for example in examples]
@@ -60,11 +58,7 @@ def grading_figures(grades: np.ndarray, examples: Sequence[TextExample], scale: 
         mean_of([a == b for a, b in zip(told, right, strict=True)], "same_grade"),
         mean_of(np.abs(grades - exact), "mean_absolute_error"),
     ]
-    return {
-        "n": len(examples),
-        "scores": {metric.name: metric.value for metric in metrics},
-        "intervals": {metric.name: asdict(bootstrap_interval(metric, seed=seed)) for metric in metrics},
-    }
+    return Figures(n=len(examples), metrics=by_name(metrics))
 
 
 def grading_records(grades: np.ndarray, examples: Sequence[TextExample], scale: Scale) -> list[dict[str, Any]]:

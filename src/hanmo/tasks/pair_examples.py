@@ -19,7 +19,7 @@ from hanmo.tasks.tables import Column, Row, problems_error, read_table, usable
 from hanmo.tasks.text2text_settings import Overlong
 from hanmo.tasks.text_files import read_text_file
 
-__all__ = ["PairData", "PairExample", "joined", "read_pairs"]
+__all__ = ["PairData", "PairExample", "joined", "read_pairs", "read_test_pairs"]
 
 Languages = tuple[str, str]
 _KNOWN_KEYS = (
@@ -129,6 +129,12 @@ def read_pairs(data: PairData, *, seed: int, languages: Languages | None = None)
         folded(one.source) == folded(one.target) for one in (*train, *dev, *test)
     )
     return Splits.of(train, dev, test, labels=(), notes=notes)
+
+
+def read_test_pairs(data: PairData, notes: Counter[str], languages: Languages | None = None) -> list[PairExample]:
+    """Read `test` alone, for a model that is already trained; arguments and errors as `read_pairs`."""
+    assert data.test is not None
+    return _read(data, "test", languages, notes)
 
 
 class _Likeness:

@@ -13,90 +13,47 @@ from hanmo.batches.images import read_image_settings
 from hanmo.core.errors import ConfigError, ModelError
 from hanmo.models.hub import find_model
 from hanmo.models.int8 import use_int8
-from hanmo.tasks.embeddings import SentenceEncoder
 from hanmo.tasks.fill_mask import FillMaskPipeline, MaskFiller
-from hanmo.tasks.grader import Grader, GradingPipeline
+from hanmo.tasks.grader import GradingPipeline
 from hanmo.tasks.image_matcher import ImageMatcher
-from hanmo.tasks.language_model import LanguageModel
 from hanmo.tasks.loaded_model import LoadedModel
 from hanmo.tasks.loading import load
+from hanmo.tasks.opened import (
+    as_answerer,
+    as_classifier,
+    as_grader,
+    as_language_model,
+    as_sentence_encoder,
+    as_tagger,
+    parts_of,
+)
 from hanmo.tasks.pipeline import Pipeline
 from hanmo.tasks.qa_pipeline import QuestionAnsweringPipeline
-from hanmo.tasks.question_answerer import QuestionAnswerer
-from hanmo.tasks.sentence_modules import read_sentence_settings
 from hanmo.tasks.sentence_pipelines import FeaturePipeline, SimilarityPipeline
 from hanmo.tasks.tag_pipeline import TagPipeline
-from hanmo.tasks.tagger import Tagger
 from hanmo.tasks.text2text_loading import as_text2text, task_params, translation_params
 from hanmo.tasks.text2text_pipeline import Text2TextPipeline, TranslationPipeline
 from hanmo.tasks.text_classification_pipeline import TextClassificationPipeline
-from hanmo.tasks.text_classifier import TextClassifier
 from hanmo.tasks.text_generation_pipeline import TextGenerationPipeline
-from hanmo.tasks.zero_shot import EntailmentGuesser, LikelihoodGuesser
+from hanmo.tasks.zero_shot import as_guesser
 from hanmo.tasks.zero_shot_pipelines import ZeroShotImagePipeline, ZeroShotPipeline
-from hanmo.tokenizers.tokenizer import Tokenizer
 
 __all__ = ["PIPELINES", "pipeline"]
 
 
-def _parts(model: Any, path: object, what: str) -> tuple[Any, Tokenizer]:
-    """The network of an opened model and its tokenizer; an error says `what` it does not do where it has none."""
-    if not isinstance(model, LoadedModel) or model.tokenizer is None:
-        raise ModelError(f"a {type(model).__name__} {what}", where=path)
-    return model.model, model.tokenizer
-
-
-def _classification(model: Any, path: object) -> Pipeline:
-    model, tokenizer = _parts(model, path, "does not tell classes of texts")
-    return TextClassificationPipeline(TextClassifier(model, tokenizer, where=path))
-
-
-def _tagging(model: Any, path: object) -> Pipeline:
-    model, tokenizer = _parts(model, path, "does not tag words")
-    return TagPipeline(Tagger(model, tokenizer, where=path))
-
-
-def _answering(model: Any, path: object) -> Pipeline:
-    model, tokenizer = _parts(model, path, "does not point at answers")
-    return QuestionAnsweringPipeline(QuestionAnswerer(model, tokenizer, where=path))
-
-
-def _sentences(model: Any, path: Any) -> SentenceEncoder:
-    model, tokenizer = _parts(model, path, "is no encoder of texts")
-    told = read_sentence_settings(find_model(path))
-    return SentenceEncoder(
-        model, tokenizer, pooling=told.pooling, normalize=told.normalize, max_len=told.max_len, where=path
-    )
-
-
-def _filling(model: Any, path: object) -> Pipeline:
-    model, tokenizer = _parts(model, path, "does not guess masked tokens")
-    return FillMaskPipeline(MaskFiller(model, tokenizer, where=path))
-
-
-def _grading(model: Any, path: object) -> Pipeline:
-    model, tokenizer = _parts(model, path, "does not grade answers")
-    return GradingPipeline(Grader(model, tokenizer, where=path))
-
-
-def _generating(model: Any, path: object) -> Pipeline:
-    if not isinstance(model, LanguageModel):
-        raise ModelError(f"a {type(model).__name__} does not continue a text token by token", where=path)
-    return TextGenerationPipeline(model)
-
-
 def _zero_shot(model: Any, path: object) -> Pipeline:
-    if isinstance(model, LanguageModel):
-        return ZeroShotPipeline(LikelihoodGuesser(model))
-    model, tokenizer = _parts(model, path, "does not tell classes of texts")
-    classifier = TextClassifier(model, tokenizer, where=path)
-    return ZeroShotPipeline(EntailmentGuesser(classifier, where=path))
+    return ZeroShotPipeline(as_guesser(model, path))
 
 
 def _zero_shot_images(model: Any, path: Any) -> Pipeline:
-    model, tokenizer = _parts(model, path, "does not compare images with texts")
+    model, tokenizer = parts_of(model, path, "does not compare images with texts")
     folder = find_model(path)
     return ZeroShotImagePipeline(ImageMatcher(model, tokenizer, read_image_settings(folder), where=path))
+
+
+def _filling(model: Any, path: object) -> Pipeline:
+    model, tokenizer = parts_of(model, path, "does not guess masked tokens")
+    return FillMaskPipeline(MaskFiller(model, tokenizer, where=path))
 
 
 def _summarization(model: Any, path: object) -> Pipeline:
@@ -110,20 +67,20 @@ def _translation(model: Any, path: object, src_lang: str | None = None, tgt_lang
 
 
 PIPELINES: dict[str, Callable[[Any, object], Pipeline]] = {
-    "text-classification": _classification,
-    "sentiment-analysis": _classification,
-    "token-classification": _tagging,
-    "ner": _tagging,
-    "pos": _tagging,
-    "question-answering": _answering,
-    "feature-extraction": lambda model, path: FeaturePipeline(_sentences(model, path)),
-    "sentence-similarity": lambda model, path: SimilarityPipeline(_sentences(model, path)),
+    "text-classification": lambda model, path: TextClassificationPipeline(as_classifier(model, path)),
+    "sentiment-analysis": lambda model, path: TextClassificationPipeline(as_classifier(model, path)),
+    "token-classification": lambda model, path: TagPipeline(as_tagger(model, path)),
+    "ner": lambda model, path: TagPipeline(as_tagger(model, path)),
+    "pos": lambda model, path: TagPipeline(as_tagger(model, path)),
+    "question-answering": lambda model, path: QuestionAnsweringPipeline(as_answerer(model, path)),
+    "feature-extraction": lambda model, path: FeaturePipeline(as_sentence_encoder(model, path)),
+    "sentence-similarity": lambda model, path: SimilarityPipeline(as_sentence_encoder(model, path)),
     "fill-mask": _filling,
-    "grading": _grading,
+    "grading": lambda model, path: GradingPipeline(as_grader(model, path)),
     "translation": _translation,
     "summarization": _summarization,
     "text2text-generation": lambda model, path: Text2TextPipeline(as_text2text(model, path)),
-    "text-generation": _generating,
+    "text-generation": lambda model, path: TextGenerationPipeline(as_language_model(model, path)),
     "zero-shot-classification": _zero_shot,
     "zero-shot-image-classification": _zero_shot_images,
 }

@@ -16,7 +16,7 @@ from hanmo.tasks.json_objects import read_objects
 from hanmo.tasks.splits import SplitData, Splits, folded, settle
 from hanmo.tasks.tables import usable
 
-__all__ = ["PreferenceData", "PreferencePair", "read_preferences"]
+__all__ = ["PreferenceData", "PreferencePair", "read_preferences", "read_test_preferences"]
 
 
 class PreferenceData(SplitData):
@@ -72,6 +72,12 @@ def read_preferences(data: PreferenceData, *, seed: int) -> Splits[PreferencePai
     fold = cache(folded)
     train, dev, test = settle(data, train, dev, test, key=lambda one: fold(one.asked), seed=seed, notes=notes)
     return Splits.of(train, dev, test, labels=("chosen",), notes=notes)
+
+
+def read_test_preferences(data: PreferenceData, notes: Counter[str]) -> list[PreferencePair]:
+    """Read `test` alone, for a model that is already trained; errors as `read_preferences`."""
+    assert data.test is not None
+    return (_made if data.conversations else _read)(data, data.test, notes)
 
 
 def _read(data: PreferenceData, path: str, notes: Counter[str]) -> list[PreferencePair]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import torch
 
-from hanmo.metrics.intervals import bootstrap_interval
 from hanmo.metrics.per_example import mean_of
+from hanmo.tasks.figures import Figures
 from hanmo.tasks.preference_learning import EncodedPair, PreferenceSettings, preference_losses
 from hanmo.tasks.win_rate import wins
 
@@ -38,19 +37,15 @@ def glance_at_preferences(scores: Scores, reference: Scores, settings: Preferenc
     return {"error": found["loss"], "accuracy": found["preference_accuracy"], "margin": found["margin"]}
 
 
-def preference_figures(scores: Scores, reference: Scores, settings: PreferenceSettings, *, seed: int) -> dict[str, Any]:
+def preference_figures(scores: Scores, reference: Scores, settings: PreferenceSettings) -> Figures:
     """All figures of one split.
 
     Returns:
-        `n`; `scores`: the share of pairs whose chosen answer has the larger reward (a tie is half of one), the margin of
-        rewards, both rewards, the loss; 95 % `intervals`, over pairs.
+        The share of pairs whose chosen answer has the larger reward (a tie is half of one), the margin of rewards, both
+        rewards, the loss.
     """
-    metrics = {name: mean_of(values, name) for name, values in _columns(scores, reference, settings).items()}
-    return {
-        "n": len(scores),
-        "scores": {name: metric.value for name, metric in metrics.items()},
-        "intervals": {name: asdict(bootstrap_interval(metric, seed=seed)) for name, metric in metrics.items()},
-    }
+    columns = _columns(scores, reference, settings)
+    return Figures(n=len(scores), metrics={name: mean_of(values, name) for name, values in columns.items()})
 
 
 def preference_records(

@@ -17,7 +17,7 @@ from hanmo.tasks.splits import SplitData, Splits, folded, settle
 from hanmo.tasks.tables import problems_error
 from hanmo.tasks.text_files import read_text_file
 
-__all__ = ["ANSWER", "NO_ANSWER", "AnswerData", "QaExample", "read_questions"]
+__all__ = ["ANSWER", "NO_ANSWER", "AnswerData", "QaExample", "read_questions", "read_test_questions"]
 
 ANSWER, NO_ANSWER = "answer", "no answer"
 
@@ -84,6 +84,12 @@ def read_questions(data: AnswerData, *, seed: int) -> Splits[QaExample]:
         raise DataError("no question is left to learn from", where=data.train)
     labels = (ANSWER, NO_ANSWER) if any(not example.answers for example in learned) else (ANSWER,)
     return Splits.of(learned, dev, test, labels=labels, notes=notes)
+
+
+def read_test_questions(data: AnswerData, notes: Counter[str]) -> list[QaExample]:
+    """Read `test` alone, for a model that is already trained; errors as `read_questions`."""
+    assert data.test is not None
+    return _read(data, data.test, notes)
 
 
 def _key(data: AnswerData, examples: Sequence[QaExample]) -> Callable[[QaExample], str]:

@@ -10,10 +10,10 @@ import numpy as np
 
 from hanmo.metrics.answers import best_no_answer_threshold, squad_examples
 from hanmo.metrics.cmrc import cmrc_examples
-from hanmo.metrics.intervals import bootstrap_interval
 from hanmo.metrics.per_example import mean_of
 from hanmo.metrics.significance import paired_bootstrap
 from hanmo.metrics.units import share_of_han
+from hanmo.tasks.figures import Figures
 from hanmo.tasks.qa_baseline import overlap_answers
 from hanmo.tasks.qa_examples import QaExample
 from hanmo.tasks.question_answerer import Found
@@ -78,19 +78,18 @@ def glance_at_answers(
     return {"error": 1 - f1 / 100, "f1": f1, "exact": exact}
 
 
-def qa_figures(told: Sequence[str], examples: Sequence[QaExample], rules: Rules, *, seed: int) -> dict[str, Any]:
+def qa_figures(told: Sequence[str], examples: Sequence[QaExample], rules: Rules, *, seed: int) -> Figures:
     """All figures of one split.
 
     Args:
         told: an answer to each question, "" for none.
         examples: what is right.
         rules: of which script.
-        seed: of the bootstrap, over questions.
+        seed: of the paired test.
 
     Returns:
-        `n`, `rules`, `scores` (F1 and exact match, 0..100; also those of the questions with and without an answer, where
-        there are both; and those of `hanmo.tasks.qa_baseline`), 95 % `intervals`, and `against_baseline`, a paired
-        test of both F1; plain values for JSON.
+        F1 and exact match, 0..100; also those of the questions with and without an answer, where there are both; and those
+        of `hanmo.tasks.qa_baseline`. Details: `rules`, and `against_baseline`, a paired test of both F1.
     """
     ours = question_scores(told, examples, rules)
     baseline = question_scores(
@@ -104,13 +103,7 @@ def qa_figures(told: Sequence[str], examples: Sequence[QaExample], rules: Rules,
     parts |= {"baseline_f1": baseline[:, 1], "baseline_exact": baseline[:, 0]}
     metrics = {name: mean_of(values, name) for name, values in parts.items()}
     test = paired_bootstrap(mean_of(ours[:, 1], "f1"), mean_of(baseline[:, 1], "f1"), seed=seed)
-    return {
-        "n": len(examples),
-        "rules": rules,
-        "scores": {name: metric.value for name, metric in metrics.items()},
-        "intervals": {name: asdict(bootstrap_interval(metric, seed=seed)) for name, metric in metrics.items()},
-        "against_baseline": asdict(test),
-    }
+    return Figures(n=len(examples), metrics=metrics, details={"rules": rules, "against_baseline": asdict(test)})
 
 
 def qa_records(

@@ -10,7 +10,7 @@ from hanmo.tasks.similarity_settings import SimilarityData
 from hanmo.tasks.splits import Splits, check_spread, folded, settle
 from hanmo.tasks.tables import read_number, read_table, usable
 
-__all__ = ["SimilarityExample", "read_similar"]
+__all__ = ["SimilarityExample", "read_similar", "read_test_similar"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,15 @@ def read_similar(data: SimilarityData, *, seed: int) -> Splits[SimilarityExample
     if data.kind == "scores":
         check_spread(data, (train, dev, test), lambda one: one.score, "score")
     return Splits.of(train, dev, test, labels=(), notes=notes)
+
+
+def read_test_similar(data: SimilarityData, notes: Counter[str]) -> list[SimilarityExample]:
+    """Read `test` alone, for a model that is already trained; errors as `read_similar`."""
+    assert data.test is not None
+    examples = _read(data, data.test, notes)
+    if data.kind == "scores":
+        check_spread(data, ((), (), examples), lambda one: one.score, "score")
+    return examples
 
 
 def _read(data: SimilarityData, path: str, notes: Counter[str]) -> list[SimilarityExample]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from hanmo.metrics.agreement import regression_examples, regression_scores
-from hanmo.metrics.intervals import bootstrap_interval
 from hanmo.metrics.per_example import PerExample, mean_of
-from hanmo.metrics.ranking import gold_ranks, ranks_to_scores
+from hanmo.metrics.ranking import gold_ranks
 from hanmo.tasks.embeddings import SentenceEncoder
+from hanmo.tasks.figures import Figures, by_name
 from hanmo.tasks.similarity_examples import SimilarityExample
 from hanmo.tasks.similarity_settings import SimilarityData
 from hanmo.tasks.splits import folded
@@ -83,40 +82,31 @@ def glance_at_similarity(found: Found, examples: Sequence[SimilarityExample]) ->
     return {"error": 1 - mrr, "mrr": mrr}
 
 
-def similarity_figures(
-    found: Found, examples: Sequence[SimilarityExample], *, seed: int, before: Found | None = None
-) -> dict[str, Any]:
+def similarity_figures(found: Found, examples: Sequence[SimilarityExample], *, before: Found | None = None) -> Figures:
     """All figures of one split.
 
     Args:
         found: what the model says.
         examples: what is right.
-        seed: of the bootstrap.
         before: what it said before training, whose first figure stands beside.
 
     Returns:
-        `n`, `scores` (figure → value) and 95 % `intervals`; plain values for JSON.
+        Both correlations for scores; else mean reciprocal rank and recall, and for triples how often the right one is
+        nearer.
     """
     if found.ranks is None:
         right, cosines = _scores(examples), found.cosines[:, 0].tolist()
-        values = regression_scores(cosines, right)
-        scores = {"spearman": values.spearman, "pearson": values.pearson}
         resampled = [regression_examples(name, cosines, right) for name in ("spearman", "pearson")]
         if before is not None:
             resampled.append(_named(regression_examples("spearman", before.cosines[:, 0].tolist(), right)))
     else:
-        ranking = ranks_to_scores(found.ranks, _KS)
-        scores = {"mrr": ranking.mrr} | {f"recall@{k}": value for k, value in ranking.recall.items()}
         resampled = [mean_of(1 / found.ranks, "mrr"), *(mean_of(found.ranks <= k, f"recall@{k}") for k in _KS)]
         if found.cosines.shape[1] == 2:
             nearer = found.cosines[:, 0] > found.cosines[:, 1]
-            scores["triplet_accuracy"] = float(nearer.mean())
             resampled.append(mean_of(nearer, "triplet_accuracy"))
         if before is not None and before.ranks is not None:
             resampled.append(_named(mean_of(1 / before.ranks, "mrr")))
-    scores |= {metric.name: metric.value for metric in resampled if metric.name.endswith("_before")}
-    intervals = {metric.name: asdict(bootstrap_interval(metric, seed=seed)) for metric in resampled}
-    return {"n": len(examples), "scores": scores, "intervals": intervals}
+    return Figures(n=len(examples), metrics=by_name(resampled))
 
 
 def similarity_records(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
-from hanmo.metrics.intervals import bootstrap_interval
+from hanmo.metrics.per_example import PerExample
 from hanmo.metrics.rouge import rouge_scores
+from hanmo.tasks.figures import Figures
 from hanmo.tasks.pair_examples import PairExample
 
 __all__ = ["glance_at_summaries", "summary_figures", "summary_records"]
@@ -26,30 +26,24 @@ def summary_figures(
     texts: Sequence[str],
     examples: Sequence[PairExample],
     *,
-    seed: int,
     baselines: Mapping[str, Callable[[str], str]] | None = None,
-) -> dict[str, Any]:
+) -> Figures:
     """All figures of one split.
 
     Args:
         texts: what was written.
         examples: what is right; of several right texts the best counts.
-        seed: of the bootstrap.
         baselines: name → from a source to what no training gives for it, such as its first sentence.
 
     Returns:
-        `n`, `scores` (F1 of ROUGE, 0 to 1; those of a baseline as "rouge1 lead-1") and 95 % `intervals`; plain values.
+        F1 of ROUGE, 0 to 1; those of a baseline as "rouge1 lead-1".
     """
     right = [example.references for example in examples]
-    scores: dict[str, float] = {}
-    intervals: dict[str, Any] = {}
+    metrics: dict[str, PerExample] = {}
     for name, written in {"": texts, **_extracted(examples, baselines or {})}.items():
         found = rouge_scores(written, right, kinds=_KINDS)
-        for kind, score in found.scores.items():
-            told = f"{kind} {name}".strip()
-            scores[told] = score.f1
-            intervals[told] = asdict(bootstrap_interval(found.examples(kind), seed=seed))
-    return {"n": len(examples), "scores": scores, "intervals": intervals}
+        metrics |= {f"{kind} {name}".strip(): found.examples(kind) for kind in found.scores}
+    return Figures(n=len(examples), metrics=metrics)
 
 
 def summary_records(texts: Sequence[str], examples: Sequence[PairExample]) -> list[dict[str, Any]]:

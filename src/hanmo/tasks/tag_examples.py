@@ -19,7 +19,7 @@ from hanmo.tasks.splits import SplitData, Splits, folded, settle
 from hanmo.tasks.tables import problems_error
 from hanmo.tasks.text_files import read_text_file
 
-__all__ = ["TagData", "TagExample", "read_tagged"]
+__all__ = ["TagData", "TagExample", "read_tagged", "read_test_tags"]
 
 _UPOS, _XPOS = 3, 4
 _CONLLU_COLUMNS = 10
@@ -135,6 +135,31 @@ def read_tagged(data: TagData, *, seed: int) -> Splits[TagExample]:
     )  # fmt: skip
     labels = _labels(train, {"dev": dev, "test": test}, scheme, data.train)
     return Splits.of(train, dev, test, labels=labels, notes=notes)
+
+
+def read_test_tags(data: TagData, labels: Sequence[str], notes: Counter[str]) -> list[TagExample]:
+    """Read `test` alone, for a model that is already trained.
+
+    Args:
+        data: where it is, and how it is written.
+        labels: the tags that the model writes.
+        notes: what was mended is counted here.
+
+    Raises:
+        DataError: as `read_tagged`, and for tags that the model does not write.
+        FormatError: for a file that cannot be read.
+    """
+    assert data.test is not None
+    examples = _read(data, data.test, notes)
+    problems = [
+        f"{example.where}: {tag}" for example in examples for tag in dict.fromkeys(example.tags) if tag not in labels
+    ]
+    if problems:
+        raise problems_error(
+            f"tags that the model does not write, which are {', '.join(labels[:10])}{', …' if len(labels) > 10 else ''}",
+            problems, "Check [data] scheme, learn and columns.",
+        )  # fmt: skip
+    return examples
 
 
 def _key(example: TagExample) -> str:

@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from hanmo.metrics.classification import classification_scores
-from hanmo.metrics.intervals import bootstrap_interval
-from hanmo.metrics.per_example import PerExample, ratio_of_sums
-from hanmo.metrics.spans import span_examples, span_scores
+from hanmo.metrics.spans import span_examples, span_scores, tag_accuracy_examples, tag_macro_f1_examples
 from hanmo.metrics.tag_schemes import Scheme, entities
+from hanmo.tasks.figures import Figures
 from hanmo.tasks.tag_examples import TagExample
 from hanmo.tasks.tagger import Tagged
 
@@ -31,49 +28,39 @@ def glance_at_tags(found: Sequence[Tagged], examples: Sequence[TagExample], sche
     return {"error": 1 - f1, "f1": f1, "accuracy": accuracy}
 
 
-def tag_figures(
-    found: Sequence[Tagged], examples: Sequence[TagExample], scheme: Scheme | None, *, seed: int
-) -> dict[str, Any]:
-    """All figures of one split.
+def tag_figures(found: Sequence[Tagged], examples: Sequence[TagExample], scheme: Scheme | None) -> Figures:
+    """All figures of one split, resampled by sentences.
 
     Args:
         found: what the model says.
         examples: what is right.
         scheme: how tags spell spans; None where each word has a tag of its own.
-        seed: of the bootstrap, over sentences.
 
     Returns:
-        `n` sentences, `scores` (span F1 by the strict rule, and by that of seqeval without a mode; or accuracy), 95 %
-        `intervals`, `per_class`, and for tags without spans `confusion`; plain values for JSON.
+        Span F1, precision, recall and macro F1 by the strict rule, F1 by that of seqeval without a mode, and the share of
+        right tags; or accuracy and macro F1 of tags. Details: `per_class`, and for tags without spans `confusion`.
     """
     told = [list(sentence.tags) for sentence in found]
     right = [list(example.tags) for example in examples]
     if scheme is not None:
         strict = span_scores(told, right, scheme=scheme)
-        loose = span_scores(told, right, scheme=scheme, rule="seqeval-default")
-        values = {
-            "f1": strict.f1, "precision": strict.precision, "recall": strict.recall, "macro_f1": strict.macro_f1,
-            "f1_seqeval_default": loose.f1, "tag_accuracy": strict.tag_accuracy,
-        }  # fmt: skip
-        interval = bootstrap_interval(span_examples(told, right, scheme=scheme), seed=seed)
+        names = ("f1", "precision", "recall", "macro_f1", "tag_accuracy")
+        metrics = {name: span_examples(told, right, scheme=scheme, metric=name) for name in names}
+        metrics["f1_seqeval_default"] = span_examples(told, right, scheme=scheme, rule="seqeval-default")
         per_class = {name: asdict(each) for name, each in strict.per_type.items()}
-        return {"n": len(examples), "scores": values, "intervals": {"f1": asdict(interval)}, "per_class": per_class}
+        return Figures(n=len(examples), metrics=metrics, details={"per_class": per_class})
     flat_told = [tag for tags in told for tag in tags]
     flat_right = [tag for tags in right for tag in tags]
     labels = sorted({*flat_told, *flat_right})
     scores = classification_scores(flat_told, flat_right, labels=labels)
-    rows = [
-        [sum(a == b for a, b in zip(ours, theirs, strict=True)), len(theirs)]
-        for ours, theirs in zip(told, right, strict=True)
-    ]
-    by_sentence = PerExample("accuracy", np.array(rows, dtype=np.int64), ratio_of_sums)
-    return {
-        "n": len(examples),
-        "scores": {"accuracy": scores.accuracy, "macro_f1": scores.macro.f1},
-        "intervals": {"accuracy": asdict(bootstrap_interval(by_sentence, seed=seed))},
-        "per_class": {str(name): asdict(each) for name, each in scores.per_class.items()},
-        "confusion": scores.confusion.tolist(),
-    }
+    return Figures(
+        n=len(examples),
+        metrics={"accuracy": tag_accuracy_examples(told, right), "macro_f1": tag_macro_f1_examples(told, right)},
+        details={
+            "per_class": {str(name): asdict(each) for name, each in scores.per_class.items()},
+            "confusion": scores.confusion.tolist(),
+        },
+    )
 
 
 def tag_records(found: Sequence[Tagged], examples: Sequence[TagExample], scheme: Scheme | None) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from hanmo.core.errors import ConfigError, DataError
 from hanmo.tasks.splits import SplitData, Splits, check_spread, folded, settle
 from hanmo.tasks.tables import Column, problems_error, read_number, read_table, usable
 
-__all__ = ["Kind", "TextData", "TextExample", "read_splits", "text_key"]
+__all__ = ["Kind", "TextData", "TextExample", "read_splits", "read_test_texts", "text_key"]
 
 Kind = Literal["single", "multi", "regression"]
 """One class a text, any number of them, or a number."""
@@ -97,6 +97,44 @@ def read_splits(data: TextData, *, seed: int) -> Splits[TextExample]:
         check_spread(data, (train, dev, test), lambda one: one.label, "label")
     labels = ("score",) if data.kind == "regression" else _labels(train, {"dev": dev, "test": test}, data)
     return Splits.of(train, dev, test, labels=labels, notes=notes)
+
+
+def read_test_texts(data: TextData, labels: Sequence[str], notes: Counter[str]) -> list[TextExample]:
+    """Read `test` alone, for a model that is already trained.
+
+    Args:
+        data: where it is, and which column means what.
+        labels: what the model tells; empty where it is not yet known.
+        notes: what was left out is counted here.
+
+    Raises:
+        DataError: as `read_splits`, and for labels that the model does not tell.
+        FormatError: for a file that cannot be read.
+    """
+    assert data.test is not None
+    examples = _read(data, data.test, notes)
+    if data.kind == "regression":
+        check_spread(data, ((), (), examples), lambda one: one.label, "label")
+    elif labels:
+        _refuse_unknown(
+            [
+                f"{example.where}: the label {name!r}"
+                for example in examples
+                for name in _classes(example.label)
+                if name not in labels
+            ],
+            labels,
+        )
+    return examples
+
+
+def _refuse_unknown(problems: list[str], labels: Sequence[str]) -> None:
+    if problems:
+        shown = ", ".join(labels[:10]) + (", …" if len(labels) > 10 else "")
+        raise problems_error(
+            f"labels that the model does not tell, which are {shown}", problems,
+            "Check the label column; [data] names gives labels the names of the model.",
+        )  # fmt: skip
 
 
 def _read(data: TextData, path: str, notes: Counter[str]) -> list[TextExample]:

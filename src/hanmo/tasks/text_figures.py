@@ -10,9 +10,8 @@ import numpy as np
 
 from hanmo.metrics.agreement import regression_examples, regression_scores
 from hanmo.metrics.classification import classification_examples, classification_scores
-from hanmo.metrics.intervals import bootstrap_interval
 from hanmo.metrics.multilabel import multilabel_examples, multilabel_scores
-from hanmo.metrics.per_example import PerExample
+from hanmo.tasks.figures import Figures, by_name
 from hanmo.tasks.text_classifier import THRESHOLD
 from hanmo.tasks.text_examples import Kind, TextExample
 
@@ -67,9 +66,8 @@ def figures(
     labels: tuple[str, ...],
     kind: Kind,
     *,
-    seed: int,
     thresholds: np.ndarray | None = None,
-) -> dict[str, Any]:
+) -> Figures:
     """All figures of one split.
 
     Args:
@@ -77,47 +75,36 @@ def figures(
         examples: what is right.
         labels: names of the C classes.
         kind: of the task.
-        seed: of the bootstrap.
         thresholds: probability above which each class applies, (C,), where several may; a half if None.
 
     Returns:
-        `scores` (figure → value), `intervals` (figure → 95 % bootstrap interval), and for classes `per_class` and, where
-        one applies, `confusion` (rows are right, columns predicted); plain values for JSON.
+        Accuracy, macro and weighted F1 and Matthews' correlation; of several classes a text micro and macro F1, subset
+        accuracy and Hamming loss; of numbers both correlations and the mean squared error. Details: `per_class`, and where
+        one class applies `confusion` (rows are right, columns predicted).
     """
-    found: dict[str, Any] = {"n": len(examples)}
     told = _told(probabilities, labels, kind, thresholds)
     right: list[Any] = [example.label for example in examples]
-    resampled: list[PerExample]
     match kind:
         case "single":
             scores = classification_scores(told, right, labels=labels)
-            values = {
-                "accuracy": scores.accuracy, "macro_f1": scores.macro.f1, "weighted_f1": scores.weighted.f1,
-                "mcc": scores.mcc,
-            }  # fmt: skip
-            resampled = [
-                classification_examples(name, told, right, labels=labels) for name in ("accuracy", "macro_f1", "mcc")
-            ]
-            found["per_class"] = {str(name): asdict(each) for name, each in scores.per_class.items()}
-            found["confusion"] = scores.confusion.tolist()
+            metrics = by_name(
+                classification_examples(name, told, right, labels=labels)
+                for name in ("accuracy", "macro_f1", "weighted_f1", "mcc")
+            )
+            per_class = {str(name): asdict(each) for name, each in scores.per_class.items()}
+            details = {"per_class": per_class, "confusion": scores.confusion.tolist()}
+            return Figures(n=len(examples), metrics=metrics, details=details)
         case "multi":
             several = multilabel_scores(told, right, labels=labels)
-            values = {
-                "micro_f1": several.micro.f1, "macro_f1": several.macro.f1, "subset_accuracy": several.subset_accuracy,
-                "hamming_loss": several.hamming_loss,
-            }  # fmt: skip
-            resampled = [multilabel_examples(told, right, labels=labels)]
-            found["per_class"] = {str(name): asdict(each) for name, each in several.per_class.items()}
+            metrics = by_name(
+                multilabel_examples(told, right, labels=labels, metric=name)
+                for name in ("micro_f1", "macro_f1", "subset_accuracy", "hamming_loss")
+            )
+            per_class = {str(name): asdict(each) for name, each in several.per_class.items()}
+            return Figures(n=len(examples), metrics=metrics, details={"per_class": per_class})
         case "regression":
-            numbers = regression_scores(told, right)
-            values = {
-                "spearman": numbers.spearman, "pearson": numbers.pearson,
-                "mean_squared_error": numbers.mean_squared_error,
-            }  # fmt: skip
-            resampled = [regression_examples(name, told, right) for name in ("spearman", "pearson")]
-    found["scores"] = values
-    found["intervals"] = {metric.name: asdict(bootstrap_interval(metric, seed=seed)) for metric in resampled}
-    return found
+            names = ("spearman", "pearson", "mean_squared_error")
+            return Figures(n=len(examples), metrics=by_name(regression_examples(name, told, right) for name in names))
 
 
 def predictions(

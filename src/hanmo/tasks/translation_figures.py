@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
-from hanmo.metrics.intervals import bootstrap_interval
 from hanmo.metrics.translation import TranslationScore, bleu, chrf, ter
+from hanmo.tasks.figures import Figures
 from hanmo.tasks.pair_examples import PairExample
 
 __all__ = ["glance_at_translations", "translation_figures", "translation_records"]
@@ -25,17 +24,15 @@ def glance_at_translations(texts: Sequence[str], examples: Sequence[PairExample]
     return {"bleu": score, "error": 1 - score / 100}
 
 
-def translation_figures(texts: Sequence[str], examples: Sequence[PairExample], *, seed: int) -> dict[str, Any]:
+def translation_figures(texts: Sequence[str], examples: Sequence[PairExample]) -> Figures:
     """All figures of one split.
 
     Args:
         texts: translations.
         examples: what is right; with languages.
-        seed: of the bootstrap.
 
     Returns:
-        `n`, `scores` (BLEU, chrF and TER, 0 to 100; of several pairs of languages, each: "bleu en-de"), 95 % `intervals`, and
-        `signatures` of sacrebleu; plain values for JSON.
+        BLEU, chrF and TER, 0 to 100; of several pairs of languages, each: "bleu en-de". Details: `signatures` of sacrebleu.
     """
     pairs = _by_pair(examples)
     found: dict[str, TranslationScore] = {}
@@ -44,12 +41,11 @@ def translation_figures(texts: Sequence[str], examples: Sequence[PairExample], *
             name = metric if len(pairs) == 1 else f"{metric} {source}-{target}"
             right = [examples[number].references for number in numbers]
             found[name] = measure([texts[number] for number in numbers], right, target_language=target)
-    return {
-        "n": len(examples),
-        "scores": {name: score.score for name, score in found.items()},
-        "intervals": {name: asdict(bootstrap_interval(score.examples, seed=seed)) for name, score in found.items()},
-        "signatures": {name: score.signature for name, score in found.items()},
-    }
+    return Figures(
+        n=len(examples),
+        metrics={name: score.examples for name, score in found.items()},
+        details={"signatures": {name: score.signature for name, score in found.items()}},
+    )
 
 
 def translation_records(texts: Sequence[str], examples: Sequence[PairExample]) -> list[dict[str, Any]]:

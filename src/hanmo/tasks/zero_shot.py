@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,13 +12,18 @@ import torch
 from hanmo.batches.by_length import batches_by_length, pad_rows
 from hanmo.core.errors import ConfigError, ModelError
 from hanmo.tasks.language_model import LanguageModel
+from hanmo.tasks.opened import as_classifier
 from hanmo.tasks.text_classifier import TextClassifier
 
-__all__ = ["EntailmentGuesser", "Guesser", "LikelihoodGuesser", "filled_templates", "listed_labels"]
+__all__ = [
+    "EntailmentGuesser", "Guesser", "LikelihoodGuesser", "ZeroShotClassifier", "as_guesser", "filled_templates", "listed_labels",
+]  # fmt: skip
 
 _ENTAILS, _CONTRADICTS = ("entail", "蕴含", "蕴涵"), ("contradict", "矛盾")
 _LOGITS_BYTES = 128 << 20
 """Of the scores of one batch of a language model."""
+_AT_ONCE = 512
+"""Texts whose sentences are held at a time."""
 
 
 def listed_labels(labels: str | Sequence[str] | None) -> list[str]:
@@ -160,6 +166,49 @@ class LikelihoodGuesser(Guesser):
                 ids, first = rows[place]
                 means[place] = float(row[first : len(ids)].mean())
         return means
+
+
+def as_guesser(opened: Any, where: object) -> Guesser:
+    """An opened model as one that tells classes that nobody trained for.
+
+    Raises:
+        ModelError: if it neither continues a text nor tells entailment.
+    """
+    if isinstance(opened, LanguageModel):
+        return LikelihoodGuesser(opened)
+    return EntailmentGuesser(as_classifier(opened, where), where=where)
+
+
+class ZeroShotClassifier:
+    """A `Guesser` with the labels of a task, which can be judged like a classifier that was trained for it."""
+
+    thresholds = None
+
+    def __init__(self, guesser: Guesser, labels: Sequence[str], template: str):
+        """Args:
+        guesser: tells how well each label fits.
+        labels: in words.
+        template: a sentence with {} for the label.
+        """
+        filled_templates(template, labels)
+        self.guesser, self.labels, self.template = guesser, tuple(labels), template
+
+    def probabilities(self, texts: Sequence[str | tuple[str, str]]) -> np.ndarray:
+        """Of the labels of each text, (N, L).
+
+        Raises:
+            ConfigError: for pairs of texts.
+        """
+        alone = [text for text in texts if isinstance(text, str)]
+        if len(alone) < len(texts):
+            raise ConfigError(
+                "classes of pairs are not told without training", where="[data] pair", remedy="Leave it out."
+            )
+        found = [
+            self.guesser.guess(alone[start : start + _AT_ONCE], self.labels, template=self.template, multi_label=False)
+            for start in range(0, len(alone), _AT_ONCE)
+        ]
+        return np.concatenate(found)
 
 
 def _common(ids: Sequence[int], others: Sequence[int]) -> int:
