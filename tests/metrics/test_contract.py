@@ -28,6 +28,7 @@ from hanmo.metrics import (
     squad_examples,
     ter,
 )
+from hanmo.metrics.spans import tag_accuracy_examples, tag_macro_f1_examples
 
 Metric = Callable[[Any, Any], PerExample]
 
@@ -52,8 +53,16 @@ def _translation(function: Callable[..., Any], language: str) -> Metric:
     return lambda ours, right: function(ours, right, target_language=language).examples
 
 
-def _spans(scheme: Any, rule: Any) -> Metric:
-    return lambda ours, right: span_examples(ours, right, scheme=scheme, rule=rule)
+def _spans(scheme: Any, rule: Any, metric: Any = "f1") -> Metric:
+    return lambda ours, right: span_examples(ours, right, scheme=scheme, rule=rule, metric=metric)
+
+
+def _several(name: Any) -> Metric:
+    return lambda ours, right: multilabel_examples(ours, right, labels=["体育", "财经", "科技"], metric=name)
+
+
+def _numbers(name: Any) -> Metric:
+    return lambda ours, right: regression_examples(name, ours, right)
 
 
 def _classes(name: Any) -> Metric:
@@ -64,11 +73,20 @@ CASES: dict[str, tuple[Metric, Any, Any, float]] = {
     # name → (metric, right predictions, a wrong one, what the best score is)
     **{f"{n}-en": (_classes(n), LABELS, LABELS_WRONG, 1.0) for n in ("accuracy", "macro_f1", "weighted_f1", "mcc")},
     **{f"{n}-zh": (_classes(n), LABELS_ZH, LABELS_ZH_WRONG, 1.0) for n in ("accuracy", "macro_f1", "mcc")},
-    "multilabel": (multilabel_examples, [["体育"], ["财经", "科技"]], [["体育"], ["财经"]], 1.0),
-    "pearson": (lambda o, r: regression_examples("pearson", o, r), [1.0, 2.0, 3.0], [1.0, 3.0, 2.0], 1.0),
-    "spearman": (lambda o, r: regression_examples("spearman", o, r), [1.0, 2.0, 3.0], [1.0, 3.0, 2.0], 1.0),
+    **{
+        f"multilabel-{n}": (_several(n), [["体育"], ["财经", "科技"]], [["体育"], ["财经"]], best)
+        for n, best in {"micro_f1": 1.0, "macro_f1": 1.0, "subset_accuracy": 1.0, "hamming_loss": 0.0}.items()
+    },
+    **{
+        n: (_numbers(n), [1.0, 2.0, 3.0], [1.0, 3.0, 2.0], best)
+        for n, best in {"pearson": 1.0, "spearman": 1.0, "mean_squared_error": 0.0, "mean_absolute_error": 0.0}.items()
+    },
     "kappa": (quadratic_kappa_examples, [0, 1, 2, 2], [0, 1, 2, 1], 1.0),
     "spans-iob2": (_spans("IOB2", "strict"), TAGS, TAGS_WRONG, 1.0),
+    **{f"spans-{m}": (_spans("IOB2", "strict", m), TAGS, TAGS_WRONG, 1.0) for m in ("precision", "recall")},
+    **{f"spans-{m}-zh": (_spans("BMES", "strict", m), BMES, BMES_WRONG, 1.0) for m in ("macro_f1", "tag_accuracy")},
+    "tag-accuracy-zh": (tag_accuracy_examples, [["名词", "动词"], ["副词"]], [["名词", "名词"], ["副词"]], 1.0),
+    "tag-macro-f1-zh": (tag_macro_f1_examples, [["名词", "动词"], ["副词"]], [["名词", "名词"], ["副词"]], 1.0),
     "spans-default": (_spans("IOB2", "seqeval-default"), TAGS, TAGS_WRONG, 1.0),
     "spans-conlleval": (_spans("IOB2", "conlleval"), TAGS, TAGS_WRONG, 1.0),
     "spans-bmes-zh": (_spans("BMES", "strict"), BMES, BMES_WRONG, 1.0),
@@ -101,7 +119,7 @@ def test_identical_is_best_and_wrong_is_worse(name):
     same, other = metric(right, right), metric(wrong, right)
     assert same.value == pytest.approx(best)
     if best == 0.0:
-        assert other.value > 1.0
+        assert other.value > 0.1
     else:
         assert other.value < 0.99 * best
     assert same.name == other.name

@@ -12,12 +12,19 @@ from hanmo.metrics import (
     approximate_randomisation,
     bootstrap_interval,
     classification_examples,
+    classification_scores,
     holm,
     mean_of,
+    multilabel_examples,
+    multilabel_scores,
     paired_bootstrap,
     regression_examples,
+    regression_scores,
+    span_examples,
+    span_scores,
 )
 from hanmo.metrics.intervals import resampled_scores
+from hanmo.metrics.spans import tag_accuracy_examples, tag_macro_f1_examples
 
 
 def test_mean_interval_is_the_normal_one():
@@ -152,3 +159,54 @@ def test_bad_input_is_named():
         paired_bootstrap(mean_of([1.0, 2.0]), mean_of([1.0]))
     with pytest.raises(DataError, match="different metrics"):
         approximate_randomisation(mean_of([1.0], "em"), mean_of([1.0], "f1"))
+
+
+def test_every_figure_is_the_one_that_is_told():
+    """What intervals are drawn from gives the figures of the functions that tell them all, with scikit-learn behind them."""
+    draw = np.random.default_rng(3)
+    right = draw.choice(["甲", "乙", "丙", "丁"], 200, p=[0.5, 0.3, 0.15, 0.05]).tolist()
+    told = [ours if draw.random() < 0.6 else "甲" for ours in right]
+    all_of = classification_scores(told, right)
+    for name, value in {
+        "accuracy": all_of.accuracy, "macro_f1": all_of.macro.f1, "weighted_f1": all_of.weighted.f1, "mcc": all_of.mcc,
+    }.items():  # fmt: skip
+        assert classification_examples(name, told, right).value == pytest.approx(value, abs=1e-12)
+    sets = [[label for label in "甲乙丙" if draw.random() < 0.4] for _ in right]
+    others = [[label for label in "甲乙丙" if (label in one) == (draw.random() < 0.7)] for one in sets]
+    several = multilabel_scores(others, sets)
+    for name, value in {
+        "micro_f1": several.micro.f1, "macro_f1": several.macro.f1, "subset_accuracy": several.subset_accuracy,
+        "hamming_loss": several.hamming_loss,
+    }.items():  # fmt: skip
+        assert multilabel_examples(others, sets, metric=name).value == pytest.approx(value, abs=1e-12)
+    numbers = draw.normal(size=200)
+    guesses = numbers + draw.normal(size=200)
+    errors = regression_scores(guesses, numbers)
+    for name in ("mean_squared_error", "mean_absolute_error", "pearson", "spearman"):
+        assert regression_examples(name, guesses, numbers).value == pytest.approx(getattr(errors, name), abs=1e-12)
+    tags = [[draw.choice(["O", "B-人", "I-人", "B-LOC", "I-LOC"]) for _ in range(8)] for _ in range(50)]
+    guessed = [[tag if draw.random() < 0.8 else "O" for tag in sentence] for sentence in tags]
+    for rule in ("strict", "seqeval-default"):
+        spans = span_scores(guessed, tags, scheme="IOB2", rule=rule)
+        for name in ("f1", "precision", "recall", "macro_f1", "tag_accuracy"):
+            found = span_examples(guessed, tags, scheme="IOB2", rule=rule, metric=name)
+            assert found.value == pytest.approx(getattr(spans, name), abs=1e-12)
+            interval = bootstrap_interval(found, n_resamples=50)
+            assert interval.low <= found.value <= interval.high
+    flat = classification_scores([tag for one in guessed for tag in one], [tag for one in tags for tag in one])
+    assert tag_macro_f1_examples(guessed, tags).value == pytest.approx(flat.macro.f1, abs=1e-12)
+    assert tag_accuracy_examples(guessed, tags).value == pytest.approx(flat.accuracy, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: span_examples([["O"]], [["O"]], scheme="IOB2", metric="f2"),
+        lambda: multilabel_examples([["甲"]], [["甲"]], metric="f2"),
+        lambda: regression_examples("f2", [1.0, 2.0], [1.0, 2.0]),
+        lambda: classification_examples("f2", ["甲"], ["甲"]),
+    ],
+)
+def test_unknown_figures_are_named(ask):
+    with pytest.raises(ConfigError, match="unknown metric 'f2'"):
+        ask()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -142,6 +143,25 @@ def test_known_scores(data_root):
         if given.get("level") == "sentence":
             assert score.sentence_scores == pytest.approx((case["score"],), abs=case["tolerance"])
     assert n_checked == 36
+
+
+def test_known_orders(data_root):
+    """The 7 cases of BLEU-1 to 4 that nlg-eval's tests hold: from the counts that intervals are drawn from.
+
+    The other cases of these files are of metrics that are not here (METEOR, CIDEr), or of other definitions of ROUGE than
+    Google's (nlg-eval's ROUGE-L with beta 1.2, sets of words in pltrdy/rouge).
+    """
+    cases = json.loads((data_root / "metric_vectors" / "known_scores.json").read_text(encoding="utf-8"))
+    chosen = [case for case in cases if case["metric"].startswith("Bleu_")]
+    assert len(chosen) == 7
+    for case in chosen:
+        right = [list(texts) for texts in zip(*case["references"], strict=True)]
+        found = bleu(case["hypotheses"], right, target_language="en", tokenizer="none", smooth="none")
+        n_ours, n_right, *counts = found.examples.rows.sum(axis=0).tolist()
+        orders = range(int(case["metric"][-1]))
+        brevity = min(1.0, math.exp(1 - n_right / n_ours))
+        score = brevity * math.exp(sum(math.log(counts[n] / counts[4 + n]) for n in orders) / len(orders))
+        assert score == pytest.approx(case["score"], abs=case["tolerance"]), case
 
 
 def test_mteval_output(data_root):

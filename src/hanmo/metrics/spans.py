@@ -64,8 +64,8 @@ class SpanScores:
 
 @dataclass(frozen=True)
 class _Sentences:
-    predicted: list[list[str]]
-    expected: list[list[str]]
+    predicted: list[Sequence[str]]
+    expected: list[Sequence[str]]
     spans_predicted: list[set[Entity]]
     spans_expected: list[set[Entity]]
 
@@ -79,10 +79,21 @@ def _read(
         raise ConfigError(
             f"conlleval does not know {scheme}", where="rule", remedy="Use strict, or convert the tags to IOB2."
         )
-    predicted, expected = as_list(predictions, "predictions"), as_list(references, "references")
-    check_pairs(predicted, expected)
+    predicted, expected = _tags(predictions, references)
     read = entities if rule == "strict" else loose_entities
     spans: tuple[list[set[Entity]], list[set[Entity]]] = ([], [])
+    for sentence, (ours, right) in enumerate(zip(predicted, expected, strict=True)):
+        spans[0].append(set(read(ours, scheme, where=f"predictions[{sentence}]")))
+        spans[1].append(set(read(right, scheme, where=f"references[{sentence}]")))
+    return _Sentences(predicted, expected, *spans)
+
+
+def _tags(
+    predictions: Iterable[Sequence[str]], references: Iterable[Sequence[str]]
+) -> tuple[list[Sequence[str]], list[Sequence[str]]]:
+    """Tags of each sentence, checked: as many as there are words."""
+    predicted, expected = as_list(predictions, "predictions"), as_list(references, "references")
+    check_pairs(predicted, expected)
     for sentence, (ours, right) in enumerate(zip(predicted, expected, strict=True)):
         if isinstance(ours, str) or isinstance(right, str):
             raise DataError(
@@ -96,9 +107,7 @@ def _read(
                 where=f"predictions[{sentence}]",
                 remedy="Give one tag for each word, O for words that the model could not read.",
             )
-        spans[0].append(set(read(ours, scheme, where=f"predictions[{sentence}]")))
-        spans[1].append(set(read(right, scheme, where=f"references[{sentence}]")))
-    return _Sentences(predicted, expected, *spans)
+    return predicted, expected
 
 
 def _scores(correct: int, predicted: int, expected: int) -> ClassScores:
@@ -191,23 +200,32 @@ def span_examples(
 
 
 def tag_accuracy_examples(
-    predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]], name: str = "accuracy"
+    predictions: Iterable[Sequence[str]], references: Iterable[Sequence[str]], name: str = "accuracy"
 ) -> PerExample:
-    """Share of the words with the right tag, resampled by sentences; tags as `span_scores`, in any scheme or none."""
+    """Share of the words with the right tag, resampled by sentences.
+
+    Args:
+        predictions: tags of each sentence, one for each word, in any scheme or none.
+        references: the right tags, of the same lengths.
+        name: of the figure.
+
+    Raises:
+        DataError: for lists of different lengths, or empty ones.
+    """
     rows = [
         [sum(a == b for a, b in zip(ours, right, strict=True)), len(right)]
-        for ours, right in zip(predictions, references, strict=True)
+        for ours, right in zip(*_tags(predictions, references), strict=True)
     ]
     return PerExample(name, np.array(rows, dtype=np.int64), ratio_of_sums)
 
 
 def tag_macro_f1_examples(
-    predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]], name: str = "macro_f1"
+    predictions: Iterable[Sequence[str]], references: Iterable[Sequence[str]], name: str = "macro_f1"
 ) -> PerExample:
-    """Mean F1 over the tags themselves, resampled by sentences; arguments as `tag_accuracy_examples`."""
+    """Mean F1 over the tags themselves, resampled by sentences; arguments and errors as `tag_accuracy_examples`."""
     kinds = [
         [[a for a, b in zip(ours, right, strict=True) if a == b], ours, right]
-        for ours, right in zip(predictions, references, strict=True)
+        for ours, right in zip(*_tags(predictions, references), strict=True)
     ]
     return _macro_f1_examples(kinds, name)
 

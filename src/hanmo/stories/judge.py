@@ -15,6 +15,7 @@ from hanmo.core.progress import say
 from hanmo.core.settings import apply_overrides, check_settings, read_toml
 from hanmo.models.hub import find_model
 from hanmo.stories.classification_recipe import ClassificationRecipe
+from hanmo.stories.result import model_folder
 from hanmo.stories.task_story import Judged, TaskWork
 from hanmo.stories.train import TASKS
 
@@ -166,7 +167,7 @@ class _Candidate:
         known = read_json(run / "run.json")
         recipe = known.get("recipe") or {}
         if recipe.get("task") not in TASKS:
-            return cls(path / "model" if run == path else given, None)
+            return cls(model_folder(run) if run == path else given, None)
         if known.get("status") != "finished":
             raise ConfigError(
                 f"this run is {known.get('status', 'not begun')}, and has no trained model yet", where=run,
@@ -176,7 +177,7 @@ class _Candidate:
             if run != path:
                 return cls(given, recipe | {"study": None})
             return cls.find(run / read_json(run / "evaluation.json")["best_run"])
-        return cls(run / _work_of(recipe).home if run == path else given, recipe)
+        return cls(model_folder(run) if run == path else given, recipe)
 
 
 def _recipe_values(
