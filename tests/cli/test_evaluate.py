@@ -48,3 +48,25 @@ def test_wrong_use(problems: Path, hanmo: Callable[..., Any], monkeypatch: pytes
     hanmo("evaluate", "runs/x", "--benchmark", "mbpp", "--n", 1, "--k", 5).refused("pass@5", code=2)
     monkeypatch.setattr("hanmo.evaluation.sandbox.run.check_isolation", lambda: "it is not Linux")
     hanmo("evaluate", "--benchmark", "humaneval", "--file", problems, "--canonical").refused("cannot shut programs in")
+
+
+def test_labelled_examples(tmp_path: Path, hanmo: Callable[..., Any]) -> None:
+    from tests.stories.test_judge import recipe, reviews
+
+    from hanmo.stories.train import train
+
+    for seed, name in enumerate(("train", "dev", "test")):
+        lines = [json.dumps(row, ensure_ascii=False) for row in reviews(30, seed)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+    run = train(recipe(tmp_path), out=tmp_path / "run").run
+    shown = hanmo("evaluate", run)
+    assert shown.code == 0, shown.err
+    assert f"{run} on 30 examples of {tmp_path / 'test.jsonl'}" in shown.out
+    assert "\n  accuracy     " in shown.out
+    told = hanmo("evaluate", run, "--against", run / "model", "--file", tmp_path / "dev.jsonl", "--json")
+    assert json.loads(told.out)["tests"]["accuracy"]["p_value"] == 1.0
+    hanmo("evaluate").refused("no model is given")
+    hanmo("evaluate", run, "--n", 3).refused("--n is for a benchmark")
+    hanmo("evaluate", run, "--benchmark", "humaneval", "--against", run).refused("--against is for labelled examples")
+    hanmo("evaluate", run, "--set", "data.label=nope").refused("no nope")
+    hanmo("evaluate", run, "--task", "poetry", "--file", tmp_path / "dev.jsonl").refused("poetry")

@@ -299,3 +299,31 @@ def test_bad_images(clip: Path, pictures: list[str], tmp_path: Path, capsys: pyt
     assert pipe([], ["cat", "dog"]) == []
     assert main(["predict", "zero-shot-image-classification", str(clip), pictures[0], "--labels", "cat,dog"]) == 0
     assert {line.split()[1] for line in capsys.readouterr().out.splitlines()} == {"cat", "dog"}
+
+
+def test_images_of_classes_are_counted(clip: Path, pictures: list[str], tmp_path: Path) -> None:
+    for place, picture in enumerate(pictures):
+        folder = tmp_path / "images" / ["n01", "n02"][place % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{place}{Path(picture).suffix}").write_bytes(Path(picture).read_bytes())
+    named = ['data.names={"n01"="猫", "n02"="a dog"}']
+    asked: dict[str, Any] = {"task": "zero-shot-image-classification", "overrides": named}
+    found = hanmo.evaluate(clip, file=tmp_path / "images", template="照片里是{}。", **asked)
+    pipe = hanmo.pipeline("zero-shot-image-classification", clip)
+    told = pipe(pictures, candidate_labels=["猫", "a dog"], hypothesis_template="照片里是{}。")
+    right = sum(one[0]["label"] == ["猫", "a dog"][place % 2] for place, one in enumerate(told))
+    assert found.figures["scores"]["accuracy"] == pytest.approx(right / len(pictures))
+    assert {record["label"] for record in found.records} == {"猫", "a dog"}
+    assert Path(found.records[0]["text"]).is_file()
+
+    with pytest.raises(DataError, match="'n02' is not in"):
+        hanmo.evaluate(clip, file=tmp_path / "images", **(asked | {"overrides": ['data.names={"n01"="猫"}']}))
+    (tmp_path / "images/n03").mkdir()
+    with pytest.raises(DataError, match="a class without images"):
+        hanmo.evaluate(clip, file=tmp_path / "images", task=asked["task"])
+    (tmp_path / "images/n03/text.png").write_text("no image")
+    with pytest.raises(DataError, match=r"text\.png"):
+        hanmo.evaluate(clip, file=tmp_path / "images", task=asked["task"])
+    (tmp_path / "images/loose.png").write_bytes(Path(pictures[0]).read_bytes())
+    with pytest.raises(DataError, match="in no folder of a class"):
+        hanmo.evaluate(clip, file=tmp_path / "images", task=asked["task"])

@@ -54,7 +54,8 @@ def evaluate(
         A TOML file that says where examples are and how they are read; that of the run if not given.
     task:
         Read --file as a recipe of this task does by default (text-classification, token-classification, …); also
-        zero-shot-classification, for labels that the model has not learned.
+        zero-shot-classification, for labels that the model has not learned, and zero-shot-image-classification, where
+        --file is a folder with a folder of images for each class.
     template:
         A sentence with {} for the label, such as "It was {}." (zero-shot).
     set_:

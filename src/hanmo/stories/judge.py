@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ZERO_SHOT", "Judgement", "evaluate"]
 
-ZERO_SHOT = "zero-shot-classification"
-"""The one task that is judged and not trained."""
-_TEMPLATE = "This example is {}."
+ZERO_SHOT = {
+    "zero-shot-classification": "This example is {}.",
+    "zero-shot-image-classification": "This is a photo of {}.",
+}
+"""Tasks that are judged and not trained → the sentence with {} for the label, if no other is given."""
+_IMAGES = "zero-shot-image-classification"
 _SPLIT_KEYS: Mapping[str, Any] = {"fold": None, "test_fraction": None, "leaks": "keep", "dev": None, "dev_target": None}
 """What says how examples are shared out, of which there is no need here."""
 
@@ -102,7 +105,8 @@ def evaluate(
         against: another run or model, judged on the same examples; figures are then compared by a paired test.
         recipe: a TOML file that says where examples are and how to read them; that of the run if None.
         task: in place of a recipe, with `file`: examples are read as a recipe of this task does by default. Also
-            "zero-shot-classification": classes that nobody trained for, told by a model of entailment or a language model.
+            "zero-shot-classification": classes that nobody trained for, told by a model of entailment or a language model;
+            and "zero-shot-image-classification": `file` is then a folder with a folder of images for each class.
         template: zero-shot only, the sentence with {} for the label.
         overrides: `section.key=value` strings, applied over the recipe: `data.label=2`.
         out: where all predictions are written, the worst first (.jsonl).
@@ -112,17 +116,22 @@ def evaluate(
         DataError: for examples that cannot be used or labels that the model does not tell; each with file and line.
         ModelError: for a model that is missing, damaged, or of another task.
     """
-    zero_shot = task == ZERO_SHOT
-    if template is not None and not zero_shot:
+    untrained = task if task in ZERO_SHOT else None
+    if template is not None and untrained is None:
         raise ConfigError(
-            "a template is for classes that nobody trained for", where="template", remedy=f"Set the task {ZERO_SHOT}."
+            "a template is for classes that nobody trained for",
+            where="template",
+            remedy=f"Set the task {next(iter(ZERO_SHOT))}.",
         )
     first = _Candidate.find(model)
-    if zero_shot:  # what it learned is not what it is asked
+    if untrained is not None:  # what it learned is not what it is asked
         first, task = replace(first, recipe=None), "text-classification"
     values, told = _recipe_values(first, recipe, task, file, overrides)
     work = _work_of(values)
-    opened, splits, notes = _open(work, first, zero_shot=zero_shot, template=template or _TEMPLATE)
+    if untrained is None:
+        opened, splits, notes = _open(work, first)
+    else:
+        opened, splits, notes = _without_training(work.recipe, first.place, untrained, template or ZERO_SHOT[untrained])
     if file is not None:
         notes["of them are also in the training data"] += _known_to(first, values, splits.test, work, opened)
     for note, count in sorted(notes.items()):
@@ -131,7 +140,7 @@ def evaluate(
     judged = work.judge(opened, splits, "test")
     seed = work.recipe.seed
     common: dict[str, Any] = {
-        "model": str(model), "task": ZERO_SHOT if zero_shot else values["task"], "source": told,
+        "model": str(model), "task": untrained or values["task"], "source": told,
         "figures": judged.figures.to_dict(seed=seed), "records": judged.records,
         "notes": {note: count for note, count in sorted(notes.items()) if count},
     }  # fmt: skip
@@ -227,16 +236,12 @@ def _work_of(values: dict[str, Any]) -> TaskWork[Any, Any]:
     return check_settings(TASKS[values["task"]], values).work()
 
 
-def _open(
-    work: TaskWork[Any, Any], candidate: _Candidate, *, zero_shot: bool, template: str
-) -> tuple[Any, Splits[Any], Counter[str]]:
+def _open(work: TaskWork[Any, Any], candidate: _Candidate) -> tuple[Any, Splits[Any], Counter[str]]:
     """The model, and the examples as its test set."""
     from hanmo.tasks.splits import Splits
 
     notes: Counter[str] = Counter()
     data = getattr(work.recipe, "data", None)
-    if zero_shot:
-        return *_without_training(work.recipe, candidate.place, template, notes), notes
     model = work.open(candidate.place)
     model.model.eval()
     if data is not None and data.test is None:
@@ -248,9 +253,13 @@ def _open(
     return model, Splits([], [], examples, work.labels_of(model), {}), notes
 
 
-def _without_training(recipe: Any, place: str | Path, template: str, notes: Counter[str]) -> tuple[Any, Splits[Any]]:
+def _without_training(
+    recipe: Any, place: str | Path, task: str, template: str
+) -> tuple[Any, Splits[Any], Counter[str]]:
     """A model that tells the classes of a recipe without having learned them, and the examples."""
+    from hanmo.tasks.labelled_images import ZeroShotImageClassifier, read_labelled_images
     from hanmo.tasks.loading import load
+    from hanmo.tasks.opened import as_image_matcher
     from hanmo.tasks.splits import Splits
     from hanmo.tasks.text_examples import read_test_texts
     from hanmo.tasks.zero_shot import ZeroShotClassifier, as_guesser
@@ -259,14 +268,20 @@ def _without_training(recipe: Any, place: str | Path, template: str, notes: Coun
         raise ConfigError(
             "only one class a text is told without training", where="task", remedy='Take kind = "single".'
         )
-    examples = read_test_texts(recipe.data, (), notes)
+    data, notes = recipe.data, Counter[str]()
+    assert data.test is not None
+    examples = read_labelled_images(data.test, data.names) if task == _IMAGES else read_test_texts(data, (), notes)
     told = [str(example.label) for example in examples]
-    labels = tuple(recipe.data.names.values()) or tuple(sorted(set(told)))
+    labels = tuple(data.names.values()) or tuple(sorted(set(told)))
     if len(labels) < 2:
-        raise DataError(f"all examples have the label {told[0]!r}", where=recipe.data.test)
+        raise DataError(f"all examples have the label {told[0]!r}", where=data.test)
     say(f"Without training, one of: {', '.join(labels)}")
-    model = ZeroShotClassifier(as_guesser(load(place, device=recipe.device), place), labels, template)
-    return model, Splits([], [], examples, labels, {})
+    opened = load(place, device=recipe.device)
+    if task == _IMAGES:
+        model: Any = ZeroShotImageClassifier(as_image_matcher(opened, place), labels, template)
+    else:
+        model = ZeroShotClassifier(as_guesser(opened, place), labels, template)
+    return model, Splits([], [], examples, labels, {}), notes
 
 
 def _judged_beside(candidate: _Candidate, values: dict[str, Any], splits: Splits[Any]) -> Judged:

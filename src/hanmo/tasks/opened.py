@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from hanmo.batches.images import read_image_settings
 from hanmo.core.errors import ModelError
 from hanmo.models.hub import find_model
 from hanmo.tasks.embeddings import SentenceEncoder
 from hanmo.tasks.grader import Grader
+from hanmo.tasks.image_matcher import ImageMatcher
 from hanmo.tasks.language_model import LanguageModel
 from hanmo.tasks.loaded_model import LoadedModel
 from hanmo.tasks.question_answerer import QuestionAnswerer
@@ -17,7 +19,7 @@ from hanmo.tasks.text_classifier import TextClassifier
 from hanmo.tokenizers.tokenizer import Tokenizer
 
 __all__ = [
-    "as_answerer", "as_classifier", "as_grader", "as_language_model", "as_sentence_encoder", "as_tagger", "parts_of",
+    "as_answerer", "as_classifier", "as_grader", "as_image_matcher", "as_language_model", "as_sentence_encoder", "as_tagger", "parts_of",
 ]  # fmt: skip
 
 
@@ -64,6 +66,12 @@ def as_sentence_encoder(opened: Any, where: Any) -> SentenceEncoder:
     return SentenceEncoder(
         model, tokenizer, pooling=told.pooling, normalize=told.normalize, max_len=told.max_len, where=where
     )
+
+
+def as_image_matcher(opened: Any, where: Any) -> ImageMatcher:
+    """One that tells which text goes with an image, whose directory says what is done to images before."""
+    model, tokenizer = parts_of(opened, where, "does not compare images with texts")
+    return ImageMatcher(model, tokenizer, read_image_settings(find_model(where)), where=where)
 
 
 def as_language_model(opened: Any, where: object) -> LanguageModel:

@@ -9,19 +9,17 @@ from typing import Any
 
 import torch
 
-from hanmo.batches.images import read_image_settings
 from hanmo.core.errors import ConfigError, ModelError
-from hanmo.models.hub import find_model
 from hanmo.models.int8 import use_int8
 from hanmo.tasks.fill_mask import FillMaskPipeline, MaskFiller
 from hanmo.tasks.grader import GradingPipeline
-from hanmo.tasks.image_matcher import ImageMatcher
 from hanmo.tasks.loaded_model import LoadedModel
 from hanmo.tasks.loading import load
 from hanmo.tasks.opened import (
     as_answerer,
     as_classifier,
     as_grader,
+    as_image_matcher,
     as_language_model,
     as_sentence_encoder,
     as_tagger,
@@ -43,12 +41,6 @@ __all__ = ["PIPELINES", "pipeline"]
 
 def _zero_shot(model: Any, path: object) -> Pipeline:
     return ZeroShotPipeline(as_guesser(model, path))
-
-
-def _zero_shot_images(model: Any, path: Any) -> Pipeline:
-    model, tokenizer = parts_of(model, path, "does not compare images with texts")
-    folder = find_model(path)
-    return ZeroShotImagePipeline(ImageMatcher(model, tokenizer, read_image_settings(folder), where=path))
 
 
 def _filling(model: Any, path: object) -> Pipeline:
@@ -82,7 +74,7 @@ PIPELINES: dict[str, Callable[[Any, object], Pipeline]] = {
     "text2text-generation": lambda model, path: Text2TextPipeline(as_text2text(model, path)),
     "text-generation": lambda model, path: TextGenerationPipeline(as_language_model(model, path)),
     "zero-shot-classification": _zero_shot,
-    "zero-shot-image-classification": _zero_shot_images,
+    "zero-shot-image-classification": lambda model, path: ZeroShotImagePipeline(as_image_matcher(model, path)),
 }
 """Name of a task → from an opened model and its place to its pipeline."""
 
