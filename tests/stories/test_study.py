@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from hanmo.core.errors import ConfigError, DataError, TrainingError
 from hanmo.core.progress import set_quiet
 from hanmo.core.toml import to_toml
 from hanmo.evaluation.study_report import write_study_report
+from hanmo.metrics import mean_of
+from hanmo.models.bert import BertConfig, bert
+from hanmo.models.directory import write_model
 from hanmo.stories.classification_recipe import ClassificationRecipe
+from hanmo.stories.judge import evaluate
+from hanmo.stories.soup import make_soup
 from hanmo.stories.study import StudyResult, changed_recipe
 from hanmo.stories.study_recipe import StudySection
 from hanmo.stories.tagging_recipe import TaggingRecipe
-from hanmo.stories.task_story import TaskStory
+from hanmo.stories.task_story import Judged, TaskStory
 from hanmo.stories.train import plan, train
+from hanmo.tasks.figures import Figures
+from hanmo.tokenizers.words import train_words
 
 GOOD = ["the room was lovely", "房间很干净", "a fine and funny film", "服务很热情", "well worth the trip"]
 BAD = ["the room was dirty", "房间太小", "a dull and noisy film", "服务很差", "not worth the money"]
@@ -354,6 +364,109 @@ def test_the_figure_that_decides_exists(data: Path, tmp_path: Path) -> None:
     asked = {"search": {"training.lr": [1e-3, 1e-2]}, "by": "bleu"}
     with pytest.raises(ConfigError, match=r"there is no figure 'bleu'.*This task has accuracy, macro_f1"):
         train(recipe(data, study=asked), out=tmp_path / "run")
+
+
+# -- soup ------------------------------------------------------------------------------------------------------------
+
+
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def _bert(folder: Path, texts: list[str]) -> Path:
+    tokenizer = train_words(texts, 200)
+    torch.manual_seed(0)
+    shape = {"vocab_size": tokenizer.vocab_size, "d_model": 16, "n_layers": 1, "n_heads": 2, "d_ff": 24, "max_len": 32}
+    write_model(folder, bert(BertConfig.model_validate(shape), "BertForMaskedLM"))
+    tokenizer.save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def soup(data: Path, tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
+    folder = tmp_path_factory.mktemp("soup")
+    model = {"checkpoint": str(_bert(folder / "bert", [row["text"] for row in examples(60, 0)]))}
+    asked = {"seeds": 3, "soup": True, "by": "accuracy"}
+    result = train(recipe(data, model=model, study=asked, training={"epochs": 1, "lr": 3e-3}), out=folder / "run")
+    assert isinstance(result, StudyResult)
+    return result
+
+
+def test_a_soup_is_the_mean_of_its_runs(soup: StudyResult, data: Path) -> None:
+    made = soup.evaluation["soup"]
+    runs = [soup.run / run / "model" for run in made["runs"]]
+    mean = _weights(soup.model)
+    assert soup.model == soup.run / "model"
+    for name, tensor in mean.items():
+        each = torch.stack([_weights(run)[name].double() for run in runs])
+        assert torch.equal(tensor, each.mean(0).float())
+    # the best on dev is in it, and with all that are in it dev is no worse than with the best alone
+    values = {run: read(soup.run / "runs" / run / "evaluation.json")["dev"]["scores"]["accuracy"] for run in
+              (f"seed-{number}" for number in range(3))}  # fmt: skip
+    assert values[made["runs"][0].rpartition("/")[2]] == max(values.values())
+    assert made["figures"]["dev"]["scores"]["accuracy"] >= max(values.values())
+    assert evaluate(soup.run).figures == made["figures"]["test"]
+    told = [json.loads(line) for line in (soup.run / "predictions.jsonl").read_text().splitlines()]
+    assert len(told) == 40
+    assert "soup of seed-" in soup.summary()
+
+
+def test_a_run_that_makes_dev_worse_is_left_out(
+    soup: StudyResult, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = ClassificationRecipe.model_validate(read(soup.run / "run.json")["recipe"] | {"study": None}).work()
+    runs = [soup.run / "runs" / f"seed-{number}" for number in range(3)]
+    told = iter([0.5, 0.4, 0.5])
+    judge = type(work).judge
+
+    def scripted(self: Any, model: Any, splits: Any, name: str) -> Any:
+        judged = judge(self, model, splits, name)
+        metrics = {"accuracy": mean_of([next(told)], "accuracy")}
+        return Judged(figures=Figures(n=1, metrics=metrics), records=judged.records)
+
+    monkeypatch.setattr(type(work), "judge", scripted)
+    made = make_soup(work, work.examples(), runs, by="accuracy", lower_is_better=False)
+    assert made.runs == (runs[0], runs[2])
+    made.model.save(tmp_path / "made")
+    one, two, both = (_weights(place) for place in (runs[0] / "model", runs[2] / "model", tmp_path / "made"))
+    assert all(torch.equal(both[name], ((one[name].double() + two[name].double()) / 2).float()) for name in one)
+    other = tmp_path / "other"
+    shutil.copytree(runs[1], other)
+    _bert(tmp_path / "bert", ["other words", "别的字"])
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        (other / "model" / file).write_bytes((tmp_path / "bert" / file).read_bytes())
+    told = iter([0.5, 0.5])
+    with pytest.raises(ConfigError, match="differ in shape or tokenizer"):
+        make_soup(work, work.examples(), [runs[0], other], by="accuracy", lower_is_better=False)
+
+
+def test_a_soup_may_be_asked_for_later(soup: StudyResult, data: Path, tmp_path: Path) -> None:
+    values = read(soup.run / "run.json")["recipe"]
+    without = ClassificationRecipe.model_validate(values | {"study": {"seeds": 3}})
+    first = train(without, out=tmp_path / "run")
+    assert not (tmp_path / "run/model").exists()
+    weights = [path.stat().st_mtime_ns for path in sorted((tmp_path / "run/runs").glob("*/model/model.safetensors"))]
+    later = train(ClassificationRecipe.model_validate(values), out=tmp_path / "run", resume=True)
+    assert later.evaluation["soup"] == soup.evaluation["soup"]
+    assert later.evaluation["groups"][0]["figures"] == first.evaluation["groups"][0]["figures"]
+    again = [path.stat().st_mtime_ns for path in sorted((tmp_path / "run/runs").glob("*/model/model.safetensors"))]
+    assert again == weights
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_soup_on_the_page(soup: StudyResult, lang: Any) -> None:
+    page = write_study_report(soup.run, lang=lang).read_text(encoding="utf-8")
+    assert ("权重均值" if lang == "zh" else "mean of the weights of") in page
+
+
+def test_what_cannot_be_a_soup(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"only runs that train all of one model\.checkpoint"):
+        recipe(data, study={"seeds": 2, "soup": True})
+    model = {"checkpoint": str(tmp_path)}
+    with pytest.raises(ValueError, match=r"give data\.dev"):
+        recipe(data, data={"train": str(data / "train.jsonl")}, model=model, study={"seeds": 2, "soup": True})
+    with pytest.raises(ValueError, match="not of folds"):
+        recipe(data, model=model, study={"folds": 2, "soup": True})
 
 
 # -- page and command line -------------------------------------------------------------------------------------------

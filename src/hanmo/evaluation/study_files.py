@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from hanmo.core.errors import FormatError
 from hanmo.core.files import read_json
 from hanmo.evaluation.run_files import RunRecord, read_record
-from hanmo.evaluation.task_files import IntervalRecord
+from hanmo.evaluation.task_files import IntervalRecord, SplitFigures
 
-__all__ = ["Group", "Several", "StudyRecord", "read_study"]
+__all__ = ["Group", "Several", "SoupRecord", "StudyRecord", "read_study"]
 
 
 class _Record(BaseModel):
@@ -55,11 +55,19 @@ class Group(_Record):
     failed: str | None = None
 
 
+class SoupRecord(_Record):
+    """The mean of the weights of several runs."""
+
+    runs: list[str]
+    figures: dict[str, SplitFigures] = {}
+
+
 class _Evaluation(_Record):
     by: str
     lower_is_better: bool = False
     chosen: int | None = None
     groups: list[Group]
+    soup: SoupRecord | None = None
 
 
 class StudyRecord(_Record):
@@ -72,6 +80,7 @@ class StudyRecord(_Record):
     lower_is_better: bool = False
     chosen: int | None = None
     groups: list[Group] = []
+    soup: SoupRecord | None = None
 
 
 def read_study(path: str | Path) -> StudyRecord:
@@ -93,5 +102,5 @@ def read_study(path: str | Path) -> StudyRecord:
         raise FormatError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}", where=file) from error
     return StudyRecord(
         run=record, section=section, by=found.by, lower_is_better=found.lower_is_better, chosen=found.chosen,
-        groups=found.groups,
+        groups=found.groups, soup=found.soup,
     )  # fmt: skip

@@ -17,6 +17,7 @@ from hanmo.evaluation.report_blocks import nothing, number_table, stopped_early
 from hanmo.evaluation.report_page import page
 from hanmo.evaluation.report_writer import Language, Writer
 from hanmo.evaluation.study_files import Group, Several, StudyRecord, read_study
+from hanmo.evaluation.task_files import SplitFigures
 
 __all__ = ["study_page", "write_study_report"]
 
@@ -97,6 +98,16 @@ def _head(record: StudyRecord, say: Writer) -> Html:
     if (key := stopped_early(record.run.run.status)) is not None:
         parts.append(element("div", element("p", say(key, status=record.run.run.status)), cls="banner"))
     best, cards = _best(record), []
+    if record.soup is not None and "test" in record.soup.figures and record.by in record.soup.figures["test"].scores:
+        value = record.soup.figures["test"].scores[record.by]
+        cards.append(
+            stat_card(
+                f"{say('study_soup')} · {say('split_test')}",
+                f"{value:.3f}",
+                say("study_of_soup", n=len(record.soup.runs)),
+                main=True,
+            )
+        )
     if best is not None and best.figures and record.by is not None:
         for number, split in enumerate(name for name in ("test", "dev") if name in best.figures):
             several = best.figures[split].get(record.by)
@@ -104,7 +115,7 @@ def _head(record: StudyRecord, say: Writer) -> Html:
                 name = f"{say.score(record.by)} · {say(f'split_{split}')}"
                 note = say("study_of_runs", n=len(several.values)) if several.sd is not None else None
                 value = f"{several.mean:.3f}" + (f" ± {several.sd:.3f}" if several.sd is not None else "")
-                cards.append(stat_card(name, value, note, main=number == 0))
+                cards.append(stat_card(name, value, note, main=not cards and number == 0))
     if record.groups:
         cards.append(stat_card(say("study_runs"), say.integer(sum(len(group.runs) for group in record.groups)), None))
     if record.run.run.seconds is not None:
@@ -126,6 +137,7 @@ def _runs(record: StudyRecord, question: str, say: Writer) -> Html:
     else:
         parts.append(element("p", say(f"study_{question}_lead", score=say.score(by)), cls="soft"))
     parts.append(_table(record, by, question, say))
+    parts.append(_soup(record, say))
     if question == "search":
         parts.append(_by_value(record, by, say))
     failed = [group for group in record.groups if group.failed is not None]
@@ -134,6 +146,27 @@ def _runs(record: StudyRecord, question: str, say: Writer) -> Html:
         summary = element("summary", say("study_failed", n=len(failed)))
         parts.append(element("details", summary, element("pre", listed, tabindex="0")))
     return join(parts)
+
+
+def _soup(record: StudyRecord, say: Writer) -> Html | None:
+    """What the mean of the weights came to."""
+    soup = record.soup
+    if soup is None:
+        return None
+    splits = [name for name in ("dev", "test") if name in soup.figures]
+    names = list(dict.fromkeys(name for split in splits for name in soup.figures[split].scores))
+    rows = [[say.score(name), *(_of_soup(soup.figures[split], name) for split in splits)] for name in names]
+    head = [say("score"), *(say(f"split_{split}") for split in splits)]
+    runs = ", ".join(run.rpartition("/")[2] for run in soup.runs)
+    lead = element("p", say("study_soup_lead", runs=runs), cls="soft")
+    return join((element("h3", say("study_soup")), lead, number_table(head, rows)))
+
+
+def _of_soup(figures: SplitFigures, name: str) -> str:
+    value, ends = figures.scores.get(name), figures.intervals.get(name)
+    if value is None:
+        return "–"
+    return f"{value:.3f}" + ("" if ends is None else f" [{ends.low:.3f}, {ends.high:.3f}]")
 
 
 def _judged_split(record: StudyRecord) -> str:

@@ -71,17 +71,17 @@ class Judgement:
             head = f"{self.model} on {self.figures['n']:,} examples of {self.source}"
             lines = [f"  {name:<{width}}  {_with_ends(value, intervals.get(name))}" for name, value in scores.items()]
             return "\n".join([head, *lines])
-        theirs = self.against_figures
+        theirs = self.against_figures["intervals"]
+        rows = [("", "A", "B", "A - B", "p")]
+        for name, test in self.tests.items():
+            a, b = _with_ends(test.a, intervals[name]), _with_ends(test.b, theirs[name])
+            apart = _with_ends(test.difference, {"low": test.low, "high": test.high})
+            rows.append((name, a, b, apart, f"{test.p_value:.3g}"))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
             f"A  {self.model}", f"B  {self.against}", f"on {self.figures['n']:,} examples of {self.source}", "",
-            f"  {'':<{width}}  {'A':<28}  {'B':<28}  {'A - B':<30}  p",
+            *("  ".join(["", *(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))]).rstrip() for row in rows),
         ]  # fmt: skip
-        for name, test in self.tests.items():
-            columns = (
-                _with_ends(test.a, intervals[name]), _with_ends(test.b, theirs["intervals"][name]),
-                _with_ends(test.difference, {"low": test.low, "high": test.high}),
-            )  # fmt: skip
-            lines.append(f"  {name:<{width}}  {columns[0]:<28}  {columns[1]:<28}  {columns[2]:<30}  {test.p_value:.3g}")
         n = next(iter(self.tests.values())).n_resamples
         return "\n".join([*lines, "", f"Paired bootstrap (Koehn, 2004), {n:,} resamples, 95 % intervals."])
 
@@ -183,9 +183,10 @@ class _Candidate:
                 remedy="Go on with it: hanmo train RECIPE --resume.",
             )  # fmt: skip
         if recipe.get("study") is not None:
-            if run != path:
-                return cls(given, recipe | {"study": None})
-            return cls.find(run / read_json(run / "evaluation.json")["best_run"])
+            told = read_json(run / "evaluation.json")
+            if run == path and "soup" not in told:
+                return cls.find(run / told["best_run"])
+            recipe = recipe | {"study": None}
         return cls(model_folder(run) if run == path else given, recipe)
 
 

@@ -21,7 +21,7 @@ from hanmo.stories.result import StoryResult, model_folder
 from hanmo.stories.story import Story, now
 from hanmo.stories.study_recipe import StudySection, Trial
 from hanmo.stories.task_recipe import TaskRecipe
-from hanmo.stories.task_result import TaskResult
+from hanmo.stories.task_result import TaskResult, describe_figures
 from hanmo.stories.task_story import TaskStory
 from hanmo.training.direction import is_lower_better
 
@@ -40,8 +40,9 @@ class StudyResult(StoryResult):
 
     @property
     def model(self) -> Path:
-        """Of the best group its run that did best on dev."""
-        return model_folder(self.run / self.evaluation["best_run"] if self.evaluation else self.run)
+        """The soup, if one was made; else of the best group its run that did best on dev."""
+        best = self.run if "soup" in self.evaluation else self.run / self.evaluation.get("best_run", "")
+        return model_folder(best)
 
     def told(self) -> list[str]:
         groups, chosen = self.evaluation["groups"], self.evaluation["chosen"]
@@ -49,6 +50,11 @@ class StudyResult(StoryResult):
         for group in groups if chosen is None else [groups[chosen]]:
             head = f"{_shown(group['choice'])}: " if group["choice"] else ""
             lines += [f"{head}{split}: {_figures(figures)}" for split, figures in group["figures"].items()]
+        if soup := self.evaluation.get("soup"):
+            names = ", ".join(run.rpartition("/")[2] for run in soup["runs"])
+            lines += [
+                f"soup of {names}: {split}: {describe_figures(found)}" for split, found in soup["figures"].items()
+            ]
         lines += ["", f"  report   {self.report}", f"  model    {self.model}"]
         if chosen is not None:
             sets = " ".join(
@@ -93,16 +99,24 @@ class StudyStory(Story[TaskRecipe, StudyResult]):
                 result.evaluation["dev"]["scores"]
             )  # a name that there is not is told after one run, not after all
         evaluation = self._evaluate(trials, recipes, done, failed)
+        if self.study.soup:
+            with self.timed("soup"):
+                evaluation["soup"] = self._soup(
+                    evaluation, [done[trial.name] for trial in trials if trial.name in done]
+                )
         return self._finish(evaluation, len(trials))
 
     def compared(self, recipe: dict[str, Any]) -> dict[str, Any]:
-        study = {key: value for key, value in (recipe.get("study") or {}).items() if key != "by"}
-        return recipe | {"study": study}  # by which figure to choose may be told anew: no run depends on it
+        # by which figure to choose, and whether to make a soup, may be told anew: no run depends on it
+        study = {key: value for key, value in (recipe.get("study") or {}).items() if key not in ("by", "soup")}
+        return recipe | {"study": study}
 
     def recorded(self) -> StudyResult | None:
         if self.run.read().get("status") != "finished" or not all((self.run.path / name).is_file() for name in _FILES):
             return None
         evaluation = read_json(self.run.path / "evaluation.json")
+        if self.study.soup and "soup" not in evaluation:
+            return None
         return self._result(evaluation, sum(len(group["runs"]) for group in evaluation["groups"]), None)
 
     def _story(self, trial: Trial, recipe: TaskRecipe) -> TaskStory:
@@ -166,6 +180,26 @@ class StudyStory(Story[TaskRecipe, StudyResult]):
         for story in stories:
             story.judge("test")
         group["figures"] = _summary([read_json(story.run.path / "evaluation.json") for story in stories])
+
+    def _soup(self, evaluation: dict[str, Any], results: Sequence[TaskResult]) -> dict[str, Any]:
+        """The mean of weights of these runs, its model directory and predictions, and what becomes of dev and test."""
+        from hanmo.stories.soup import make_soup
+
+        by, lower = evaluation["by"], evaluation["lower_is_better"]
+        order = sorted(results, key=lambda one: one.evaluation["dev"]["scores"][by] * (1 if lower else -1))
+        work = self.recipe.work()
+        splits = work.examples()
+        soup = make_soup(work, splits, [one.run for one in order], by=by, lower_is_better=lower)
+        soup.model.save(self.run.path / work.home)
+        figures: dict[str, Any] = {}
+        lines: list[str] = []
+        for name in ("dev", "test"):
+            if getattr(splits, name):
+                judged = work.judge(soup.model, splits, name)
+                figures[name] = judged.figures.to_dict(seed=self.recipe.seed)
+                lines += [json.dumps({"split": name} | record, ensure_ascii=False) + "\n" for record in judged.records]
+        write_text(self.run.path / "predictions.jsonl", "".join(lines))
+        return {"runs": [f"runs/{run.name}" for run in soup.runs], "figures": figures}
 
     def _finish(self, evaluation: dict[str, Any], n_runs: int) -> StudyResult:
         from hanmo.evaluation.study_report import write_study_report

@@ -54,6 +54,9 @@ class StudySection(Settings):
     """Draw so many combinations of `search` at random (Bergstra & Bengio, 2012); all of them if None."""
     by: str | None = None
     """Figure on dev that decides; the first of the task if None."""
+    soup: bool = False
+    """Average the weights of runs that began at one checkpoint, the best on dev first, as long as dev gets no worse
+    (Wortsman et al., 2022): one model, as fast as each of them, and often better."""
 
     @field_validator("search", mode="before")
     @classmethod
@@ -78,6 +81,10 @@ class StudySection(Settings):
             raise ValueError("seeds and folds both repeat a run; give one of them")
         if self.fractions and self.search:
             raise ValueError("fractions and search are two questions; ask them in two studies")
+        if self.soup and (self.folds or self.fractions):
+            raise ValueError(
+                "a soup is made of runs on the same examples: of seeds or a search, not of folds or fractions"
+            )
         if self.trials and not self.search:
             raise ValueError("trials says how many combinations of search are tried; give search")
         for key, values in self.search.items():

@@ -146,6 +146,21 @@ class TaskRecipe(Settings):
             raise ValueError(NEEDS_A_BASE)
         return self
 
+    @model_validator(mode="after")
+    def _soups_have_one_beginning(self) -> TaskRecipe:
+        if self.study is None or not self.study.soup:
+            return self
+        data = getattr(self, "data", None)
+        if data is None:
+            raise ValueError("soup: several tasks on one encoder have no mean yet; leave it out")
+        if getattr(getattr(self, "model", None), "checkpoint", None) is None or self.adapter is not None:
+            raise ValueError(
+                "soup: only runs that train all of one model.checkpoint have weights whose mean means something"
+            )
+        if self.study.seeds and data.dev is None:
+            raise ValueError("soup: each seed sets aside another part of train for dev; give data.dev")
+        return self
+
     @property
     @abstractmethod
     def sources(self) -> tuple[str, ...]:
