@@ -118,3 +118,18 @@ def test_answers_of_two_models_are_never_in_one_file(
     assert done.code == 0
     assert "2 texts answered" in done.out
     assert len(out.read_text().splitlines()) == 3
+
+
+def test_a_pair_for_a_task_that_reads_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from hanmo.cli.app import main
+    from hanmo.models.bert import BertConfig, bert
+    from hanmo.models.directory import write_model
+    from hanmo.tokenizers.words import train_words
+
+    tokenizer = train_words(["李明 来 了", "anna came"], 100)
+    shape = {"vocab_size": tokenizer.vocab_size, "d_model": 8, "n_layers": 1, "n_heads": 2, "labels": ("O", "B-人")}
+    write_model(tmp_path, bert(BertConfig.model_validate(shape), "BertForTokenClassification"))
+    tokenizer.save(tmp_path)
+    assert main(["predict", "ner", str(tmp_path), "李明来了", "--pair", "另一句"]) == 2
+    assert "ner reads no --pair" in capsys.readouterr().err
+    assert main(["predict", "ner", str(tmp_path), "李明来了"]) == 0

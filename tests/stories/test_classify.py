@@ -276,3 +276,45 @@ def test_pairs_that_are_too_long_are_named_before_training(tmp_path: Path) -> No
 
 def test_a_plan_with_a_share(data: Path) -> None:
     assert "20 train, 20 dev" in plan(recipe(data, share=0.25))
+
+
+@pytest.mark.parametrize("kind", ["single", "multi", "regression"])
+def test_a_figure_that_is_not_watched_is_named_before_training(
+    kind: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hanmo.training.session import Session
+
+    monkeypatch.setattr(Session, "take_step", lambda _: pytest.fail("a step was taken"))
+    section = {name: str(data / f"{name}.jsonl") for name in ("train", "dev", "test")} | {"kind": kind}
+    if kind == "regression":
+        rows = [{"text": f"第{number}条", "label": number} for number in range(40)]
+        section = {"kind": kind, "train": str(tmp_path / "numbers.jsonl")}
+        (tmp_path / "numbers.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    asked = recipe(data, data=section, training={"epochs": 1, "monitor": "bleu"})
+    with pytest.raises(
+        ConfigError, match=r"training\.monitor: there is no figure 'bleu' to watch\. This task has loss, error"
+    ):
+        train(asked, out=tmp_path / "run")
+    with pytest.raises(ConfigError, match="no figure 'bleu'"):
+        plan(asked)
+
+
+def test_texts_that_become_windows_are_counted(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, n in (("train", 20), ("test", 8)):
+        rows = [
+            {"text": f"{number} " + "很" * (30 if number < 4 else 3), "label": "好差"[number % 2]}
+            for number in range(n)
+        ]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    model = {"encoder": "transformer", "d_embedding": 8, "n_heads": 2, "max_len": 16}
+    section = {"train": str(tmp_path / "train.jsonl"), "test": str(tmp_path / "test.jsonl"), "dev_fraction": 0.2}
+    asked = recipe(data, data=section | {"leaks": "keep"}, model=model, training={"n_steps": 1})
+    result = train(asked, out=tmp_path / "run")
+    notes = json.loads((result.run / "run.json").read_text())["data"]["notes"]
+    told = {name: count for name, count in notes.items() if name.endswith("and become windows")}
+    splits = asked.work().examples()
+    long = {name: sum(len(one.text) > 20 for one in getattr(splits, name)) for name in ("train", "dev", "test")}
+    assert told == {
+        "training texts are longer than the model reads, and become windows": long["train"],
+        "dev and test texts are longer than the model reads, and become windows": long["dev"] + long["test"],
+    }

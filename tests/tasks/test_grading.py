@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -162,4 +163,22 @@ def test_two_long_texts_are_named(tmp_path: Path) -> None:
     tokenizer = train_words(["a b"], 10)
     examples = [TextExample("a", "b", 1.0, "train.jsonl:1"), TextExample("a " * 20, "b " * 20, 1.0, "train.jsonl:2")]
     with pytest.raises(DataError, match=r"^train\.jsonl:2: both texts of a pair are long"):
-        encode_examples(examples, tokenizer, ("score",), "regression", max_len=24, overlap=4)
+        encode_examples(examples, tokenizer, ("score",), "regression", max_len=24, overlap=4, notes=Counter())
+
+
+@pytest.mark.parametrize(
+    ("scores", "more"),
+    [
+        ([0, 1e308, -1e308], {}),
+        ([0, 1, 2], {"step": 1e-12}),
+        ([0, 1, 2], {"lowest": -1e308, "highest": 1e308}),
+        ([0, 5e-324, 1], {"step": 5e-324}),
+    ],
+)
+def test_scales_that_no_table_can_hold(scores: list[float], more: dict[str, float], tmp_path: Path) -> None:
+    rows = [{"answer": f"答案{number}", "reference": "对", "score": score} for number, score in enumerate(scores * 4)]
+    (tmp_path / "train.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    with pytest.raises(DataError, match="more than 1,000 steps"):
+        read_graded(
+            GradingData.model_validate({"train": str(tmp_path / "train.jsonl"), "dev_fraction": 0.5} | more), seed=0
+        )

@@ -67,10 +67,16 @@ def test_windows(tokenizer: Tokenizer) -> None:
     assert len(full) < 3 < len(empty)
     fewer, notes = encode(tokenizer, answer, window=32, overlap=8, empty_windows=2)
     assert len(fewer) == len(full) + 2
-    assert notes == {"windows without the answer that are not learned": len(empty) - 2}
+    assert notes == {
+        "windows without the answer that are not learned": len(empty) - 2,
+        "training questions have a text that is read in windows": 1,
+    }
     assert fewer == encode(tokenizer, answer, window=32, overlap=8, empty_windows=2)[0]
     _, notes = encode(tokenizer, example(long, long[:300]), window=32, overlap=8)
-    assert notes == {"training questions left out because no window holds their answer whole": 1}
+    assert notes == {
+        "training questions left out because no window holds their answer whole": 1,
+        "training questions have a text that is read in windows": 1,
+    }
     _, notes = encode(tokenizer, answer, max_answer_len=2)
     assert notes == {"training answers longer than max_answer_len, which will not be found": 1}
 

@@ -60,7 +60,12 @@ def test_conll_columns_and_schemes(tmp_path: Path) -> None:
     kept = read_tagged(TagData(scheme="IOB1", learn="IOB2", **both), seed=0)
     assert kept.train[0].tags == ("B-ORG", "O", "B-MISC", "B-MISC")
     assert kept.labels == ("O", "B-LOC", "I-LOC", "B-MISC", "I-MISC", "B-ORG", "I-ORG")
-    assert kept.notes == {"training texts that are also in dev or test were kept": 2}
+    path = both["train"]
+    assert kept.notes == {
+        "training texts that are also in dev or test were kept": 2,
+        f"kind with a single training example: LOC ({path}:8)": 1,
+        f"kind with a single training example: ORG ({path}:3)": 1,
+    }
     pos = read_tagged(TagData(tag_column=2, **both), seed=0)
     assert pos.train[0].tags == ("NNP", "VBZ", "JJ", "JJ")
     assert pos.labels == ("JJ", "NNP", "VBZ")
@@ -176,7 +181,7 @@ def test_refused(text: str, more: dict[str, Any], match: str, tmp_path: Path) ->
 def test_repaired_when_asked(tmp_path: Path) -> None:
     splits = read(tmp_path / "a.txt", "a I-X\nb I-X\nc O\n\nd B-X\n", scheme="IOB2", illegal="repair")
     assert (("a", "b", "c"), ("B-X", "E-X", "O")) in sentences(splits)
-    assert splits.notes == {"sentences whose tags broke their scheme were mended": 1}
+    assert splits.notes["sentences whose tags broke their scheme were mended"] == 1
 
 
 def test_tags_that_training_never_sees(tmp_path: Path) -> None:
@@ -234,3 +239,13 @@ def test_the_real_files(data_root: Path) -> None:
     assert [len(split) for split in (splits.train, splits.dev, splits.test)] == [14041, 3250, 3453]
     assert len(splits.labels) == 17
     assert splits.notes["sentences whose tags broke their scheme were mended"] == 2
+
+
+def test_a_kind_with_one_example_is_noted(tmp_path: Path) -> None:
+    lines = ["李 B-人\n明 I-人\n来 O"] * 3 + ["黄 B-河\n河 I-河\n水 O"]
+    (tmp_path / "train.txt").write_text("\n\n".join(lines))
+    (tmp_path / "dev.txt").write_text("王 B-人\n芳 I-人")
+    data = TagData(train=str(tmp_path / "train.txt"), dev=str(tmp_path / "dev.txt"), scheme="IOB2")
+    assert read_tagged(data, seed=0).notes == {
+        f"kind with a single training example: 河 ({tmp_path / 'train.txt'}:13)": 1
+    }

@@ -161,3 +161,17 @@ def test_dev_texts_in_the_test_are_counted(tmp_path: Path) -> None:
     rows = [(f"文本 {number}", "ab"[number % 2]) for number in range(20)]
     splits = read(tmp_path, rows[:10], dev=rows[10:15], test=rows[13:])
     assert splits.notes == {"dev texts are also in test": 2}
+
+
+def test_texts_with_two_labels_are_counted(tmp_path: Path) -> None:
+    rows = [f"第{number}条\t{'好差'[number % 2]}" for number in range(8)] + [
+        "第 0 条\t好",
+        "第0条\t差",
+        "第 1 条\t差",
+        "第1条\t好",
+    ]
+    (tmp_path / "train.tsv").write_text("text\tlabel\n" + "\n".join(rows))
+    (tmp_path / "dev.tsv").write_text("text\tlabel\n很好\t好\n")
+    splits = read_splits(TextData(train=str(tmp_path / "train.tsv"), dev=str(tmp_path / "dev.tsv")), seed=0)
+    at = f"{tmp_path / 'train.tsv'}"
+    assert splits.notes == {f"training examples are there before with another label, such as {at}:11 and {at}:2": 2}

@@ -121,7 +121,10 @@ def predict(
         if task != "grading":
             raise ConfigError(f"{task} reads no --question", remedy="Leave it out; a question is its text.")
         asked["question"] = question
-    found = pipe(task, model)(asked, **options)
+    answering = pipe(task, model)
+    if pair is not None and not answering.reads_pairs:
+        raise ConfigError(f"{task} reads no --pair", where="--pair", remedy="Leave it out.")
+    found = answering(asked, **options)
     if json:
         print(json_library.dumps(found, ensure_ascii=False))
         return 0

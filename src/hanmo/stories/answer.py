@@ -48,14 +48,11 @@ class AnsweringWork(TaskWork[AnsweringRecipe, "QuestionAnswerer"]):
     def learn(self, model: QuestionAnswerer, splits: Splits[QaExample]) -> Learning:
         from hanmo.batches.padded_rows import PaddedRows
         from hanmo.core.errors import DataError
-        from hanmo.core.progress import say
         from hanmo.tasks.qa_figures import glance_at_answers
         from hanmo.tasks.qa_learning import encode_questions, fills_of_questions, pointing_loss, windows_of
 
         recipe = self.recipe
         rows, notes = encode_questions(splits.train, model.tokenizer, model.config, recipe.answers, seed=recipe.seed)
-        for note, count in sorted(notes.items()):
-            say(f"{count:,} {note}")
         if not rows:
             raise DataError("no answer fits into a window", where="[answers] window", remedy="Allow longer windows.")
         later = [*splits.dev, *splits.test]  # a question that is too long is told before training
@@ -69,6 +66,7 @@ class AnsweringWork(TaskWork[AnsweringRecipe, "QuestionAnswerer"]):
         return Learning(
             batches=PaddedRows(rows, fills=fills, batch_size=recipe.batch_size, seed=recipe.seed),
             loss=pointing_loss,
+            notes=notes,
             watch=lambda: glance_at_answers(
                 _find(model, splits.dev), splits.dev, rules, may_be_none=len(splits.labels) > 1
             ),
@@ -83,6 +81,9 @@ class AnsweringWork(TaskWork[AnsweringRecipe, "QuestionAnswerer"]):
         from hanmo.tasks.qa_examples import read_test_questions
 
         return read_test_questions(self.recipe.data, notes)
+
+    def watched(self, splits: Splits[QaExample]) -> tuple[str, ...]:
+        return ("error", "f1") if len(splits.labels) > 1 else ("error", "f1", "exact")
 
     def classes(self, example: QaExample) -> Iterable[str]:
         from hanmo.tasks.qa_examples import ANSWER, NO_ANSWER

@@ -48,7 +48,7 @@ class ClassificationWork(TaskWork[ClassificationRecipe, "TextClassifier"]):
         from hanmo.tasks.forward import OVERLAP
         from hanmo.tasks.mixup import mixed_loss
         from hanmo.tasks.text_classification import (
-            check_pairs,
+            check_lengths,
             class_weights,
             classification_loss,
             encode_examples,
@@ -61,8 +61,9 @@ class ClassificationWork(TaskWork[ClassificationRecipe, "TextClassifier"]):
         max_len = getattr(model.config, "max_len", None)
         copies = self._copies(splits.train, tokenizer)
         train = splits.train if copies is None else [*splits.train, *copies.examples]
-        rows = encode_examples(train, tokenizer, splits.labels, kind, max_len=max_len, overlap=OVERLAP)
-        check_pairs([*splits.dev, *splits.test], tokenizer, max_len=max_len, overlap=OVERLAP)
+        notes: Counter[str] = Counter({} if copies is None else copies.counts)
+        rows = encode_examples(train, tokenizer, splits.labels, kind, max_len=max_len, overlap=OVERLAP, notes=notes)
+        check_lengths([*splits.dev, *splits.test], tokenizer, max_len=max_len, overlap=OVERLAP, notes=notes)
         fills = fills_of(kind, model.fill_id)
         weights = None
         if recipe.loss.class_weights == "balanced" and kind != "regression":
@@ -76,7 +77,7 @@ class ClassificationWork(TaskWork[ClassificationRecipe, "TextClassifier"]):
             batches=PaddedRows(rows, fills=fills, batch_size=recipe.batch_size, seed=recipe.seed),
             loss=loss,
             watch=lambda: glance(model.scores(dev_texts), dev_targets, kind),
-            notes={} if copies is None else copies.counts,
+            notes=+notes,
             shown=() if copies is None else copies.describe(),
         )
 
@@ -123,6 +124,11 @@ class ClassificationWork(TaskWork[ClassificationRecipe, "TextClassifier"]):
 
     def labels_of(self, model: TextClassifier) -> tuple[str, ...]:
         return model.labels
+
+    def watched(self, splits: Splits[TextExample]) -> tuple[str, ...]:
+        from hanmo.tasks.text_figures import WATCHED
+
+        return WATCHED[self.recipe.data.kind]
 
     def classes(self, example: TextExample) -> Iterable[str]:
         match self.recipe.data.kind:

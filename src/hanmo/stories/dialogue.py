@@ -51,7 +51,6 @@ class DialogueWork(TaskWork[DialogueRecipe, "LanguageModel"]):
     def learn(self, model: LanguageModel, splits: Splits[Dialogue]) -> Learning:
         from hanmo.batches.packed_rows import PACKED_FILLS, next_token_row, pack_rows
         from hanmo.batches.padded_rows import PaddedRows
-        from hanmo.core.progress import say
         from hanmo.tasks.causal_lm import causal_lm_loss
         from hanmo.tasks.dialogue_figures import glance_at_answers
         from hanmo.tasks.dialogue_learning import ends_of_answers, shown_row
@@ -64,8 +63,6 @@ class DialogueWork(TaskWork[DialogueRecipe, "LanguageModel"]):
         notes.update(
             {f"{name}: {note}": n for name, found in (("dev", of_dev), ("test", of_test)) for note, n in found.items()}
         )
-        for note, count in sorted(notes.items()):
-            say(f"{count:,} {note}")
         rows = [next_token_row(one.row.ids, one.row.learned) for one in train]
         if recipe.chat.packed:
             rows = pack_rows(rows, max_len=self._max_len(model))
@@ -92,6 +89,9 @@ class DialogueWork(TaskWork[DialogueRecipe, "LanguageModel"]):
 
         assert self.recipe.data.test is not None
         return read_conversations(self.recipe.data, self.recipe.data.test, notes)
+
+    def watched(self, splits: Splits[Dialogue]) -> tuple[str, ...]:
+        return ("error", "perplexity")
 
     def classes(self, example: Dialogue) -> Iterable[str]:
         return [message.role for message in example.messages if message.role == "assistant"]

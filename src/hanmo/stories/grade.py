@@ -56,7 +56,7 @@ class GradingWork(TaskWork[GradingRecipe, "Grader"]):
         from hanmo.batches.padded_rows import PaddedRows
         from hanmo.tasks.forward import OVERLAP
         from hanmo.tasks.grading_figures import glance_at_grades
-        from hanmo.tasks.text_classification import check_pairs, classification_loss, encode_examples, fills_of
+        from hanmo.tasks.text_classification import check_lengths, classification_loss, encode_examples, fills_of
         from hanmo.tasks.text_loss import LossSettings
 
         scale, tokenizer = model.scale, model.tokenizer
@@ -66,8 +66,11 @@ class GradingWork(TaskWork[GradingRecipe, "Grader"]):
             for example in splits.train
         ]
         max_len = getattr(model.config, "max_len", None)
-        rows = encode_examples(shares, tokenizer, splits.labels, "regression", max_len=max_len, overlap=OVERLAP)
-        check_pairs([*splits.dev, *splits.test], tokenizer, max_len=max_len, overlap=OVERLAP)
+        notes: Counter[str] = Counter()
+        rows = encode_examples(
+            shares, tokenizer, splits.labels, "regression", max_len=max_len, overlap=OVERLAP, notes=notes
+        )
+        check_lengths([*splits.dev, *splits.test], tokenizer, max_len=max_len, overlap=OVERLAP, notes=notes)
         pairs = _pairs(splits.dev)
         return Learning(
             batches=PaddedRows(
@@ -76,6 +79,7 @@ class GradingWork(TaskWork[GradingRecipe, "Grader"]):
             ),
             loss=classification_loss("regression", LossSettings()),
             watch=lambda: glance_at_grades(model.grade(pairs, clip=False), splits.dev, scale),
+            notes=+notes,
         )  # fmt: skip
 
     def opened(self, model: Any, where: object) -> Grader:
@@ -87,6 +91,9 @@ class GradingWork(TaskWork[GradingRecipe, "Grader"]):
         from hanmo.tasks.grading_examples import read_test_grades
 
         return read_test_grades(self.recipe.data, model.scale, notes)
+
+    def watched(self, splits: Splits[TextExample]) -> tuple[str, ...]:
+        return ("loss", "error", "quadratic_kappa")
 
     def classes(self, example: TextExample) -> Iterable[str]:
         return ()

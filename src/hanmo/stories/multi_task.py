@@ -109,7 +109,12 @@ class MultiTaskWork(TaskWork[MultiTaskRecipe, "MultiTaskModel"]):
             ),
             loss=mixed_task_loss({name: learning.loss for name, learning in learned.items()}),
             watch=watch,
+            notes={f"{name}: {note}": n for name, learning in learned.items() for note, n in learning.notes.items()},
         )
+
+    def watched(self, splits: Splits[TaskedExample]) -> tuple[str, ...]:
+        parts = {name: work.watched(self._part(splits, name)) for name, work in self._works.items()}
+        return ("error", *(f"{name}_{key}" for name, keys in parts.items() for key in keys))
 
     def classes(self, example: TaskedExample) -> Iterable[str]:
         return (f"{example.task}: {label}" for label in self._works[example.task].classes(example.example))

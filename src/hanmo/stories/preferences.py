@@ -49,7 +49,6 @@ class PreferencesWork(TaskWork[PreferencesRecipe, "LanguageModel"]):
 
     def learn(self, model: LanguageModel, splits: Splits[PreferencePair]) -> Learning:
         from hanmo.batches.padded_rows import PaddedRows
-        from hanmo.core.progress import say
         from hanmo.tasks.preference_figures import glance_at_preferences
         from hanmo.tasks.preference_learning import preference_fills, preference_loss, preference_rows, score_pairs
 
@@ -60,8 +59,6 @@ class PreferencesWork(TaskWork[PreferencesRecipe, "LanguageModel"]):
             if getattr(splits, name):
                 encoded[name], found = self._encoded(model, splits, name)
                 notes.update({(note if name == "train" else f"{name}: {note}"): n for note, n in found.items()})
-        for note, count in sorted(notes.items()):
-            say(f"{count:,} {note}")
         known = self._reference(model, encoded)
         rows = preference_rows(encoded["train"], known["train"])
         return Learning(
@@ -85,6 +82,9 @@ class PreferencesWork(TaskWork[PreferencesRecipe, "LanguageModel"]):
         from hanmo.tasks.preference_examples import read_test_preferences
 
         return read_test_preferences(self.recipe.data, notes)
+
+    def watched(self, splits: Splits[PreferencePair]) -> tuple[str, ...]:
+        return ("error", "accuracy", "margin")
 
     def classes(self, example: PreferencePair) -> Iterable[str]:
         return ("chosen",)

@@ -73,6 +73,9 @@ class SimilarityWork(TaskWork[SimilarityRecipe, "SentenceEncoder"]):
 
         return read_test_similar(self.recipe.data, notes)
 
+    def watched(self, splits: Splits[SimilarityExample]) -> tuple[str, ...]:
+        return ("error", "spearman" if self.recipe.data.kind == "scores" else "mrr")
+
     def classes(self, example: SimilarityExample) -> Iterable[str]:
         return ()
 

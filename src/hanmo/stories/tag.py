@@ -71,8 +71,14 @@ class TaggingWork(TaskWork[TaggingRecipe, "Tagger"]):
         from hanmo.tasks.tagger import OVERLAP
         from hanmo.tasks.tagging import encode_tagged, fills_of_tags, tagging_loss
 
+        notes: Counter[str] = Counter()
         rows = encode_tagged(
-            splits.train, model.tokenizer, model.config, overlap=OVERLAP, cases=self.recipe.model.case_features
+            splits.train,
+            model.tokenizer,
+            model.config,
+            overlap=OVERLAP,
+            cases=self.recipe.model.case_features,
+            notes=notes,
         )
         fills = fills_of_tags(model.fill_id)
         words = [example.words for example in splits.dev]
@@ -81,6 +87,7 @@ class TaggingWork(TaskWork[TaggingRecipe, "Tagger"]):
             loss=tagging_loss,
             unit="words",
             watch=lambda: glance_at_tags(model.tag(words), splits.dev, self.scheme),
+            notes=+notes,
         )
 
     def opened(self, model: Any, where: object) -> Tagger:
@@ -95,6 +102,9 @@ class TaggingWork(TaskWork[TaggingRecipe, "Tagger"]):
 
     def labels_of(self, model: Tagger) -> tuple[str, ...]:
         return model.labels
+
+    def watched(self, splits: Splits[TagExample]) -> tuple[str, ...]:
+        return ("error", "accuracy") if self.scheme is None else ("error", "f1", "accuracy")
 
     def classes(self, example: TagExample) -> Iterable[str]:
         return example.tags

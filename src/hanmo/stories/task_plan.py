@@ -18,6 +18,7 @@ def describe_task(recipe: TaskRecipe) -> str:
     """Read and check all examples, build the model, train nothing, and say what would happen."""
     work = recipe.work()
     splits = work.examples()
+    work.check_monitor(splits)
     model = work.begin(splits)
     parameters, trained = count_parameters(model.model)
     few = f", {trained:,} trained ({trained / parameters:.2%})" if recipe.adapter is not None else ""

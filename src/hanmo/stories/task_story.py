@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from hanmo.core.errors import ConfigError
 from hanmo.core.files import read_json, sha256_file, sha256_text, write_json, write_text
 from hanmo.core.progress import say
 from hanmo.core.toml import to_toml
@@ -116,6 +117,23 @@ class TaskWork(ABC, Generic[RecipeT, ModelT]):
         """Batches of the training examples, their loss, and what is watched on dev."""
 
     @abstractmethod
+    def watched(self, splits: Splits[Any]) -> tuple[str, ...]:
+        """Names of what `Learning.watch` tells, which `training.monitor` may be."""
+
+    def check_monitor(self, splits: Splits[Any]) -> None:
+        """Refuse a figure to watch that there will not be.
+
+        Raises:
+            ConfigError: names those that there will be.
+        """
+        monitor, names = self.recipe.training.monitor, self.watched(splits)
+        if monitor not in names:
+            raise ConfigError(
+                f"there is no figure {monitor!r} to watch", where="training.monitor",
+                remedy=f"This task has {', '.join(names)}.",
+            )  # fmt: skip
+
+    @abstractmethod
     def classes(self, example: Any) -> Iterable[str]:
         """The labels of an example, to count them; none where the task has no classes."""
 
@@ -186,6 +204,7 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
             splits = self._read(work)
         sizes = {name: len(getattr(splits, name)) for name in ("train", "dev", "test")}
         self.run.record(data={"examples": sizes, "labels": list(splits.labels), "notes": splits.notes})
+        work.check_monitor(splits)
         model = work.begin(splits)
         self._refuse_training_text(model)
         parameters, trained = count_parameters(model.model)
@@ -195,6 +214,8 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         say(f"{parameters:,} parameters{few}; {', '.join(f'{n:,} {name}' for name, n in sizes.items())} {work.noun}")
         with self.timed("train"):
             learning = work.learn(model, splits)
+            for note, count in sorted(learning.notes.items()):
+                say(f"{count:,} {note}")
             fitted = self._train(work, model, splits, learning)
         self.stages[-1]["seconds"] = round(fitted.seconds, 3)  # of all sessions
         evaluation: dict[str, Any] = {}
@@ -265,10 +286,17 @@ class TaskStory(Story[TaskRecipe, TaskResult]):
         if recipe.adapter is not None:
             base = adapter_sets(model.model)[0].base_hash
             identity |= {"base": base or "", "adapter": recipe.adapter.model_dump_json()}
+        watched = set(work.watched(splits))
+
+        def evaluate(_: Any) -> dict[str, float]:
+            told = learning.watch()
+            assert set(told) == watched, f"{sorted(told)} are watched, not {sorted(watched)}"
+            return told
+
         fitted = fit(
             model.model, loss=learning.loss, batches=learning.batches,
             settings=work.training(learning.batches.n_batches), run=self.run,
-            evaluate=lambda _: learning.watch(), identity=identity, unit=learning.unit, compute=choose_compute(pick_device(recipe.device)),
+            evaluate=evaluate, identity=identity, unit=learning.unit, compute=choose_compute(pick_device(recipe.device)),
             resume=self.resume and self.run.checkpoints.exists(),
         )  # fmt: skip
         known = self.run.read().get("training", {})

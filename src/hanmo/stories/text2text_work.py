@@ -92,6 +92,9 @@ class Text2TextWork(TaskWork[RecipeT, "Text2Text"]):
 
         return read_test_pairs(self.recipe.data, notes)
 
+    def watched(self, splits: Splits[PairExample]) -> tuple[str, ...]:
+        return ("loss", "error", "rouge1", "rouge2", "rougeL")
+
     def classes(self, example: PairExample) -> Iterable[str]:
         return ()
 

@@ -101,6 +101,9 @@ class TranslationWork(Text2TextWork[TranslationRecipe]):
             )
         ]
 
+    def watched(self, splits: Splits[PairExample]) -> tuple[str, ...]:
+        return ("loss", "error", "bleu")
+
     def glance(self, texts: Sequence[str], examples: Sequence[PairExample]) -> dict[str, float]:
         from hanmo.tasks.translation_figures import glance_at_translations
 

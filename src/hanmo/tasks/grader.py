@@ -71,6 +71,7 @@ class GradingPipeline(Pipeline):
     answer is {"score": …}. "text" and "text_pair" say the same as "answer" and "reference". In a file its answers are called "grade"."""
 
     answer_key = "grade"
+    reads_pairs = True
 
     def __init__(self, grader: Grader):
         self.grader = grader

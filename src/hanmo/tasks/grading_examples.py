@@ -8,11 +8,16 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from hanmo.tasks.splits import SplitData, Splits, check_spread, folded, settle
+from hanmo.core.errors import DataError
+from hanmo.tasks.splits import SplitData, Splits, check_spread, folded, note_contradictions, settle
 from hanmo.tasks.tables import Column, problems_error, read_number, read_table, usable
 from hanmo.tasks.text_examples import TextExample
 
 __all__ = ["GradingData", "Scale", "beside", "read_graded", "read_test_grades"]
+
+
+_MOST_STEPS = 1000
+"""From the lowest grade to the highest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +95,14 @@ def read_graded(data: GradingData, *, seed: int) -> tuple[Splits[TextExample], S
     test = _read(data, data.test, notes) if data.test is not None else []
     train, dev, test = settle(data, train, dev, test, key=_key, seed=seed, notes=notes)
     check_spread(data, (train, dev, test), lambda one: one.label, "grade")
+    note_contradictions(train, _key, lambda one: one.label, notes)
     grades = [example.label for example in train]
     scale = Scale(
         min(grades) if data.lowest is None else data.lowest,
         max(grades) if data.highest is None else data.highest,
         data.step,
     )
+    _check_steps(scale, data.train)
     _check_scale([*train, *dev, *test], scale)
     return Splits.of(train, dev, test, labels=("score",), notes=notes), scale
 
@@ -146,6 +153,15 @@ def _read(data: GradingData, path: str, notes: Counter[str]) -> list[TextExample
         examples, problems, where=path,
         remedy='Mend these lines, or check the columns; [data] empty = "drop" leaves empty answers out, "keep" learns them.',
     )  # fmt: skip
+
+
+def _check_steps(scale: Scale, where: str) -> None:
+    """Grades must be so few that a table of their pairs, which the kappa needs, can be made."""
+    if not scale.highest - scale.lowest <= _MOST_STEPS * scale.step:
+        raise DataError(
+            f"from {scale.lowest:g} to {scale.highest:g} there are more than {_MOST_STEPS:,} steps of {scale.step:g}", where=where,
+            remedy="Set [data] lowest, highest and step to the grades that there are; predicted grades are rounded to them.",
+        )  # fmt: skip
 
 
 def _check_scale(examples: list[TextExample], scale: Scale) -> None:

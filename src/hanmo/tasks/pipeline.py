@@ -27,6 +27,8 @@ class Pipeline(ABC):
 
     answer_key: ClassVar[str] = "answer"
     """What an answer is called beside its input in a file."""
+    reads_pairs: ClassVar[bool] = False
+    """Whether an input may have a `text_pair`."""
     at_once: ClassVar[int] = 2048
     """Inputs of a file that are answered, and kept, together."""
     defaults: Mapping[str, Any] = {}

@@ -99,6 +99,7 @@ def encode_questions(
     rows_of = windows_of(pairs, tokenizer, config, settings, names=[example.where for example in examples])
     for example, windows in zip(examples, rows_of, strict=True):
         full, empty = [], []
+        notes["training questions have a text that is read in windows"] += len(windows) > 1
         for row in windows:
             places = [place for span in example.spans if (place := _places(row.spans, *span)) is not None]
             (full if places else empty).append(_labelled(row, places, config))

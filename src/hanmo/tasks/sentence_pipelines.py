@@ -59,6 +59,8 @@ class SimilarityPipeline(Pipeline):
     """Cosines, -1..1: of {"source_sentence": …, "sentences": […]} a list of them, as the Hugging Face API has it; of a pair
     {"text": …, "text_pair": …} one number. Of a text that is too long, the mean of the vectors of its parts is taken."""
 
+    reads_pairs = True
+
     def __init__(self, encoder: SentenceEncoder):
         self.encoder = encoder
 

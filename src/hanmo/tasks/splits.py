@@ -17,7 +17,17 @@ from hanmo.core.progress import say
 from hanmo.core.settings import Settings
 from hanmo.tasks.tables import problems_error
 
-__all__ = ["Example", "SplitData", "Splits", "check_spread", "folded", "set_aside", "settle", "take_fold"]
+__all__ = [
+    "Example",
+    "SplitData",
+    "Splits",
+    "check_spread",
+    "folded",
+    "note_contradictions",
+    "set_aside",
+    "settle",
+    "take_fold",
+]
 
 
 class Example(Protocol):
@@ -131,6 +141,30 @@ def check_spread(
                 "with which nothing can agree or disagree",
                 where=file or data.train, remedy=f"Give examples whose {what}s differ.",
             )  # fmt: skip
+
+
+def note_contradictions(
+    train: Sequence[ExampleT],
+    key: Callable[[ExampleT], Hashable],
+    label: Callable[[ExampleT], Hashable],
+    notes: Counter[str],
+) -> None:
+    """Note how many training examples are there again with another label, and where the first one is.
+
+    Args:
+        train: what is learned from.
+        key: what makes two examples the same.
+        label: what is learned of one.
+        notes: is told.
+    """
+    first: dict[Hashable, ExampleT] = {}
+    found = [
+        f"{example.where} and {other.where}"
+        for example in train
+        if label(example) != label(other := first.setdefault(key(example), example))
+    ]
+    if found:
+        notes[f"training examples are there before with another label, such as {found[0]}"] = len(found)
 
 
 def settle(

@@ -134,6 +134,8 @@ def read_tagged(data: TagData, *, seed: int) -> Splits[TagExample]:
         kinds=lambda example: [_kind(tag, scheme) for tag in dict.fromkeys(example.tags)],
     )  # fmt: skip
     labels = _labels(train, {"dev": dev, "test": test}, scheme, data.train)
+    for kind, where in _single(train, scheme):
+        notes[f"kind with a single training example: {kind} ({where})"] = 1
     return Splits.of(train, dev, test, labels=labels, notes=notes)
 
 
@@ -356,6 +358,16 @@ def _labels(
     letters = [letter for letter in ("B", "M", "I", "E", "S") if letter in _letters(scheme)]
     tags = [letter if kind == "_" else f"{letter}-{kind}" for kind in kinds for letter in letters]
     return tuple((["O"] if "O" in seen else []) + tags)
+
+
+def _single(train: Sequence[TagExample], scheme: Scheme | None) -> list[tuple[str, str]]:
+    """Kinds of spans, or tags, of which training has one, and where."""
+    found: dict[str, list[str]] = {}
+    for example in train:
+        begins = example.tags if scheme is None else [span.type for span in entities(example.tags, scheme)]
+        for kind in begins:
+            found.setdefault(kind, []).append(example.where)
+    return [(kind, places[0]) for kind, places in sorted(found.items()) if len(places) == 1]
 
 
 def _letters(scheme: Scheme) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,13 +48,25 @@ def tag_inputs(row: WordRow, words: Sequence[str], config: Any, *, cases: bool) 
 
 
 def encode_tagged(
-    examples: Sequence[TagExample], tokenizer: Tokenizer, config: Any, *, overlap: int, cases: bool
+    examples: Sequence[TagExample], tokenizer: Tokenizer, config: Any, *, overlap: int, cases: bool, notes: Counter[str]
 ) -> list[dict[str, Any]]:
-    """Rows for `hanmo.batches.padded_rows`: the tag of each word on its first token, -100 elsewhere."""
+    """Rows for `hanmo.batches.padded_rows`: the tag of each word on its first token, -100 elsewhere.
+
+    Args:
+        examples: to learn from.
+        tokenizer: of the model.
+        config: of the model.
+        overlap: tokens that windows share.
+        cases: whether segments tell how words are spelt.
+        notes: how many sentences became windows is counted here.
+    """
     index = {name: number for number, name in enumerate(config.labels)}
     spans = guess_scheme(config.labels) is not None
     windows = encode_words(
         tokenizer, [example.words for example in examples], max_len=getattr(config, "max_len", None), overlap=overlap
+    )
+    notes["training sentences are longer than the model reads, and become windows"] += sum(
+        len(rows) > 1 for rows in windows
     )
     found = []
     for example, rows in zip(examples, windows, strict=True):

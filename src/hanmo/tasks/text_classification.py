@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from hanmo.training.interfaces import Loss
 
 __all__ = [
     "PROBLEM_TYPES",
-    "check_pairs",
+    "check_lengths",
     "class_weights",
     "classification_loss",
     "encode_examples",
@@ -44,14 +45,27 @@ def encode_examples(
     *,
     max_len: int | None,
     overlap: int,
+    notes: Counter[str],
 ) -> list[dict[str, Any]]:
     """Rows for `hanmo.batches.padded_rows`: each text, or each window of a long one, with the label of its text.
+
+    Args:
+        examples: to learn from.
+        tokenizer: of the model.
+        labels: names of the classes.
+        kind: one class a text, any number, or a number.
+        max_len: longest row; any if None.
+        overlap: tokens that windows share.
+        notes: how many texts became windows is counted here.
 
     Raises:
         DataError: for a pair of two long texts, with file and line.
     """
     index = {name: number for number, name in enumerate(labels)}
     windows = _windows(examples, tokenizer, max_len, overlap)
+    notes["training texts are longer than the model reads, and become windows"] += sum(
+        len(rows) > 1 for rows in windows
+    )
     segments = any(any(row.token_type_ids) for rows in windows for row in rows)
     found = []
     for example, rows in zip(examples, windows, strict=True):
@@ -69,13 +83,16 @@ def encode_examples(
     return found
 
 
-def check_pairs(examples: Iterable[TextExample], tokenizer: Tokenizer, *, max_len: int | None, overlap: int) -> None:
-    """Make sure that a model can read pairs that are not trained on, before it is trained.
-
-    Raises:
-        DataError: as `encode_examples`.
-    """
-    _windows([example for example in examples if example.pair is not None], tokenizer, max_len, overlap)
+def check_lengths(
+    examples: Sequence[TextExample], tokenizer: Tokenizer, *, max_len: int | None, overlap: int, notes: Counter[str]
+) -> None:
+    """Make sure that a model can read what is not trained on, before it is trained; arguments and errors as
+    `encode_examples`."""
+    if max_len is not None:
+        windows = _windows(examples, tokenizer, max_len, overlap)
+        notes["dev and test texts are longer than the model reads, and become windows"] += sum(
+            len(rows) > 1 for rows in windows
+        )
 
 
 def _windows(

@@ -19,6 +19,8 @@ class TextClassificationPipeline(Pipeline):
     """See above. Of one text the answer is `[{"label": …, "score": …}]`, of a pair or in a list the object alone; with
     `top_k` given it is a list of objects everywhere."""
 
+    reads_pairs = True
+
     def __init__(self, classifier: TextClassifier):
         self.classifier = classifier
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from hanmo.core.errors import ConfigError, DataError
-from hanmo.tasks.splits import SplitData, Splits, check_spread, folded, settle
+from hanmo.tasks.splits import SplitData, Splits, check_spread, folded, note_contradictions, settle
 from hanmo.tasks.tables import Column, problems_error, read_number, read_table, usable
 
 __all__ = ["Kind", "TextData", "TextExample", "read_splits", "read_test_texts", "text_key"]
@@ -95,6 +95,7 @@ def read_splits(data: TextData, *, seed: int) -> Splits[TextExample]:
     )  # fmt: skip
     if data.kind == "regression":
         check_spread(data, (train, dev, test), lambda one: one.label, "label")
+    note_contradictions(train, text_key, lambda one: one.label, notes)
     labels = ("score",) if data.kind == "regression" else _labels(train, {"dev": dev, "test": test}, data)
     return Splits.of(train, dev, test, labels=labels, notes=notes)
 

@@ -15,7 +15,15 @@ from hanmo.tasks.figures import Figures, by_name
 from hanmo.tasks.text_classifier import THRESHOLD
 from hanmo.tasks.text_examples import Kind, TextExample
 
-__all__ = ["figures", "glance", "predictions"]
+__all__ = ["WATCHED", "figures", "glance", "predictions"]
+
+
+WATCHED: dict[Kind, tuple[str, ...]] = {
+    "single": ("loss", "error", "accuracy", "macro_f1", "mcc"),
+    "multi": ("loss", "error", "micro_f1", "macro_f1"),
+    "regression": ("loss", "error", "spearman", "pearson"),
+}
+"""What `glance` tells, by the kind of task."""
 
 
 def glance(scores: np.ndarray, targets: np.ndarray, kind: Kind) -> dict[str, float]:
@@ -51,13 +59,12 @@ def glance(scores: np.ndarray, targets: np.ndarray, kind: Kind) -> dict[str, flo
             }  # fmt: skip
         case "regression":
             error = float(((scores[:, 0] - targets) ** 2).mean())
-            found = {"loss": error, "error": error}
-            if (
-                min(np.ptp(scores[:, 0]), np.ptp(targets)) > 0
-            ):  # of numbers that are all the same there is no correlation
+            if min(np.ptp(scores[:, 0]), np.ptp(targets)) > 0:
                 told = regression_scores(scores[:, 0].tolist(), targets.tolist())
-                found |= {"spearman": told.spearman, "pearson": told.pearson}
-            return found
+                alike = {"spearman": told.spearman, "pearson": told.pearson}
+            else:  # numbers that are all the same say nothing
+                alike = {"spearman": 0.0, "pearson": 0.0}
+            return {"loss": error, "error": error} | alike
 
 
 def figures(
