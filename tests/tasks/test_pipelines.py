@@ -63,6 +63,19 @@ def test_answers_of_transformers(pipe: Any, model: Path, inputs: Any, options: d
     assert rounded(pipe(inputs, **options)) == rounded(theirs)
 
 
+@pytest.mark.parametrize("function", ["sigmoid", "softmax", "none"])
+@pytest.mark.parametrize("more", [{}, {"top_k": 2}])
+def test_functions_of_transformers(pipe: Any, model: Path, function: str, more: dict[str, Any]) -> None:
+    theirs = transformers.pipeline("text-classification", str(model), device="cpu")
+    for inputs in (TEXTS[1], TEXTS, PAIR):
+        wanted = rounded(theirs(inputs, function_to_apply=function, **more))
+        assert rounded(pipe(inputs, function_to_apply=function, **more)) == wanted
+    with pytest.raises(ConfigError, match="there is no function 'tanh'"):
+        pipe("很好", function_to_apply="tanh")
+    with pytest.raises(ConfigError, match="function_to_apply and applying were both given"):
+        pipe("很好", function_to_apply=function, applying=True)
+
+
 def rounded(answer: Any) -> Any:
     if isinstance(answer, list):
         return [rounded(item) for item in answer]
@@ -77,7 +90,7 @@ def test_options_of_every_call(pipe: Any, model: Path) -> None:
     assert list(both(iter(["很好"]), num_workers=2)) == pipe(["很好"], top_k=None)
     for options, match in (
         ({"truncation": True}, "no option 'truncation'.*windows.*never cut"),
-        ({"topk": 2}, "TextClassificationPipeline: there is no option 'topk'. There are top_k, applying"),
+        ({"topk": 2}, "TextClassificationPipeline: there is no option 'topk'. There are top_k, applying, function_to_apply"),
         ({"top_k": "x"}, "top_k = 'x' is no number"), ({"top_k": True}, "top_k = True"),
     ):  # fmt: skip
         with pytest.raises(ConfigError, match=match):

@@ -44,6 +44,16 @@ def test_features_of_transformers(folder: Path, inputs: Any) -> None:
         np.testing.assert_allclose(mine, other, atol=1e-5)
 
 
+def test_features_as_tensors(folder: Path) -> None:
+    extract = hanmo.pipeline("feature-extraction", folder, device="cpu")
+    theirs = transformers.pipeline("feature-extraction", str(folder), device="cpu")
+    for mine, other in zip(extract(TEXTS, return_tensors=True), theirs(TEXTS, return_tensors=True), strict=True):
+        assert mine.shape == other.shape
+        torch.testing.assert_close(mine, other, atol=1e-5, rtol=0)
+    pooled = extract(TEXTS[1], pooled=True, return_tensors=True)
+    assert pooled.tolist() == extract(TEXTS[1], pooled=True)
+
+
 def test_pooled_features(folder: Path) -> None:
     extract = hanmo.pipeline("feature-extraction", folder, device="cpu")
     encoder = load_sentence_encoder(folder, device="cpu")

@@ -18,6 +18,8 @@ _OF_BATCHES = ("batch_size", "num_workers", "padding")
 """Options of `transformers.pipeline` that change no answer: here batches are made by the length of texts."""
 _REASONS = {
     "truncation": "Leave it out: what is too long is read in windows, or is an error, and never cut.",
+    "stride": "Leave it out: long texts are read in windows that overlap, in any case.",
+    "max_question_len": "Leave it out: a question that is too long is an error, and never cut.",
     "max_length": "Leave it out: what is too long is read in windows, or is an error, and never cut.",
 }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import torch
+
 from hanmo.core.errors import ConfigError, DataError
 from hanmo.tasks.embeddings import Overlong, SentenceEncoder
 from hanmo.tasks.pipeline import Pipeline, read_text
@@ -24,7 +26,7 @@ class FeaturePipeline(Pipeline):
         return read_text(item)
 
     def answers(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, items: list[str], *, pooled: bool = False, overlong: Overlong = "error"
+        self, items: list[str], *, pooled: bool = False, overlong: Overlong = "error", return_tensors: bool = False
     ) -> list[Any]:
         """Vectors of each.
 
@@ -32,18 +34,23 @@ class FeaturePipeline(Pipeline):
             items: texts.
             pooled: one vector for each text.
             overlong: what to do with texts that are too long; "windows" is for pooled vectors.
+            return_tensors: tensors of torch in place of lists: (1, T, D), or (D,) where they are pooled.
 
         Raises:
             DataError: for a text that is too long.
         """
         if pooled:
-            return self.encoder.encode(items, overlong=overlong).tolist()
+            rows = self.encoder.encode(items, overlong=overlong)
+            return list(torch.from_numpy(rows)) if return_tensors else rows.tolist()
         if overlong == "windows":
             raise ConfigError(
                 "vectors of tokens cannot be taken from windows", where="overlong",
                 remedy='Set pooled=True, or overlong="truncate".',
             )  # fmt: skip
-        return [[vectors.tolist()] for vectors in self.encoder.token_vectors(items, overlong=overlong)]
+        found = self.encoder.token_vectors(items, overlong=overlong)
+        if return_tensors:
+            return [torch.from_numpy(vectors)[None] for vectors in found]
+        return [[vectors.tolist()] for vectors in found]
 
 
 class Comparison(NamedTuple):

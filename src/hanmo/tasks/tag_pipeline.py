@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from hanmo.core.errors import ConfigError
+from hanmo.core.errors import ConfigError, DataError
 from hanmo.metrics.tag_schemes import Scheme, loose_entities
 from hanmo.metrics.units import has_han
 from hanmo.tasks.pipeline import Pipeline, read_text
@@ -60,6 +60,15 @@ def _places(words: Sequence[str], text: str) -> list[Word]:
     return placed
 
 
+def _joined(words: Sequence[str], delimiter: str) -> list[Word]:
+    """Words with their places in the text that the delimiter makes of them."""
+    placed, start = [], 0
+    for word in words:
+        placed.append(Word(word, start, start + len(word)))
+        start += len(word) + len(delimiter)
+    return placed
+
+
 class TagPipeline(Pipeline):
     """See above.
 
@@ -73,31 +82,57 @@ class TagPipeline(Pipeline):
     def __init__(self, tagger: Tagger):
         self.tagger = tagger
 
-    def read(self, item: Any) -> str:
-        """A text, or {"text": …}."""
+    def read(self, item: Any) -> str | tuple[str, ...]:
+        """A text, or {"text": …}; or a list of words, for `is_split_into_words`."""
+        if isinstance(item, (list, tuple)):
+            if not item or not all(isinstance(word, str) and word.strip() for word in item):
+                raise DataError(
+                    f"{str(item)[:60]!r} is no list of words", where="inputs", remedy="Give texts, none empty."
+                )
+            return tuple(item)
         return read_text(item)
 
     def answers(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
-        items: list[str],
+        items: list[str | tuple[str, ...]],
         *,
         aggregation_strategy: Strategy = "none",
         ignore_labels: Sequence[str] = ("O",),
+        is_split_into_words: bool = False,
+        delimiter: str = " ",
     ) -> list[list[dict[str, Any]]]:
         """See above.
 
+        Args:
+            items: texts, or lists of words.
+            aggregation_strategy: an object for each word, or for each span.
+            ignore_labels: tags, or kinds of spans, that are left out.
+            is_split_into_words: each input is a list of words, which are tagged as they are.
+            delimiter: stands between such words in the text that `start` and `end` count in; "" for Chinese.
+
         Raises:
             ConfigError: for a strategy that there is not.
+            DataError: for words without `is_split_into_words`, or a text with it.
         """
         if aggregation_strategy not in ("none", "simple", "first", "average", "max"):
             raise ConfigError(
                 f"there is no strategy {aggregation_strategy!r}", where="aggregation_strategy",
                 remedy="Choose none, simple, first, average or max.",
             )  # fmt: skip
-        cut = [cut_words(text, self.tagger.unit) for text in items]
+        texts, cut = [], []
+        for item in items:
+            if isinstance(item, str) is is_split_into_words:
+                told = "a text where a list of words belongs" if is_split_into_words else "a list of words"
+                raise DataError(
+                    told, where="inputs",
+                    remedy='Give [["Anna", "came"]] with is_split_into_words=True, or a text without it.',
+                )  # fmt: skip
+            words = cut_words(item, self.tagger.unit) if isinstance(item, str) else _joined(item, delimiter)
+            cut.append(words)
+            texts.append(item if isinstance(item, str) else delimiter.join(item))
         found = self.tagger.tag([[word.text for word in words] for words in cut])
         form = self._words if aggregation_strategy == "none" else self._spans
-        return [form(text, words, tagged, ignore_labels) for text, words, tagged in zip(items, cut, found, strict=True)]
+        return [form(text, words, tagged, ignore_labels) for text, words, tagged in zip(texts, cut, found, strict=True)]
 
     def _words(self, text: str, words: Sequence[Word], tagged: Tagged, ignored: Sequence[str]) -> list[dict[str, Any]]:
         return [

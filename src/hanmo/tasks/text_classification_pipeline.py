@@ -7,7 +7,7 @@ from typing import Any
 
 from hanmo.core.errors import ConfigError, DataError
 from hanmo.tasks.pipeline import Pipeline
-from hanmo.tasks.text_classifier import TextClassifier
+from hanmo.tasks.text_classifier import Function, TextClassifier
 
 __all__ = ["TextClassificationPipeline"]
 
@@ -39,24 +39,34 @@ class TextClassificationPipeline(Pipeline):
             remedy='Give a string, or {"text": …, "text_pair": …}.',
         )  # fmt: skip
 
-    def answers(self, items: list[Text], *, top_k: int | None = _UNSET, applying: bool = False) -> list[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def answers(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        items: list[Text],
+        *,
+        top_k: int | None = _UNSET,
+        applying: bool = False,
+        function_to_apply: Function | None = None,
+    ) -> list[Any]:
         """Classes of each.
 
         Args:
             items: texts and pairs.
             top_k: how many classes of each; all if None.
             applying: of a model for several classes a text, give those that apply, however many.
+            function_to_apply: what makes scores of logits, as `TextClassifier.classify` has it; what fits the model if None.
 
         Raises:
-            ConfigError: for `applying` with `top_k`, or of a model for one class a text.
+            ConfigError: for `applying` with one of the others, or of a model for one class a text; for a function that there
+                is not.
         """
         if applying:
-            if top_k is not _UNSET:
-                raise ConfigError("top_k and applying were both given", where="applying", remedy="Give one of them.")
+            given = {"top_k": top_k is not _UNSET, "function_to_apply": function_to_apply is not None}
+            if other := next((name for name, is_given in given.items() if is_given), None):
+                raise ConfigError(f"{other} and applying were both given", where="applying", remedy="Give one of them.")
             return self.classifier.applying(items)
         if top_k is _UNSET:
-            return [row[0] for row in self.classifier.classify(items, top_k=1)]
-        return self.classifier.classify(items, top_k=top_k)
+            return [row[0] for row in self.classifier.classify(items, top_k=1, function=function_to_apply)]
+        return self.classifier.classify(items, top_k=top_k, function=function_to_apply)
 
     def alone(self, answer: Any, item: Any, options: Mapping[str, Any]) -> Any:
-        return [answer] if isinstance(item, str) and not options else answer
+        return [answer] if isinstance(item, str) and not options.keys() & {"top_k", "applying"} else answer

@@ -17,11 +17,12 @@ from hanmo.tasks.loaded_model import LoadedModel
 from hanmo.tokenizers.framed import encode_windows
 from hanmo.tokenizers.tokenizer import Tokenizer
 
-__all__ = ["THRESHOLD", "TextClassifier", "sequence_architecture"]
+__all__ = ["THRESHOLD", "Function", "TextClassifier", "sequence_architecture"]
 
 THRESHOLD = 0.5
 """Probability above which a class applies, where several may and nothing else was fitted."""
 Texts = Sequence[str | tuple[str, str]]
+Function = Literal["sigmoid", "softmax", "none"]
 
 
 def sequence_architecture(names: Sequence[str]) -> str:
@@ -124,20 +125,27 @@ class TextClassifier(LoadedModel):
             case "regression":
                 return scores.numpy()
 
-    def classify(self, texts: Texts, *, top_k: int | None = 1) -> list[list[dict[str, Any]]]:
+    def classify(
+        self, texts: Texts, *, top_k: int | None = 1, function: Function | None = None
+    ) -> list[list[dict[str, Any]]]:
         """For each text its classes with their probabilities, the most probable first.
 
         Args:
             texts: strings, or pairs of strings.
             top_k: how many classes; all if None.
+            function: what makes scores of logits in place of what fits the kind of the model: "sigmoid", "softmax" or
+                "none", applied to the logits as they are, without a temperature that was fitted.
 
         Returns:
             Lists of `{"label": …, "score": …}`, as `transformers.pipeline` has them.
+
+        Raises:
+            ConfigError: for a `top_k` below 1, or a function that there is not.
         """
         if top_k is not None and top_k < 1:
             raise ConfigError(f"top_k = {top_k} asks for no class", where="top_k")
         answers = []
-        for row in self.probabilities(texts):
+        for row in self.probabilities(texts) if function is None else self._applied(texts, function):
             order = np.argsort(-row, kind="stable")[:top_k]
             answers.append([{"label": self.labels[index], "score": float(row[index])} for index in order])
         return answers
@@ -159,6 +167,19 @@ class TextClassifier(LoadedModel):
             [answer for answer in answers if answer["score"] > self.thresholds[self.labels.index(answer["label"])]]
             for answers in self.classify(texts, top_k=None)
         ]
+
+    def _applied(self, texts: Texts, function: Function) -> np.ndarray:
+        scores = torch.from_numpy(self.scores(texts))
+        match function:
+            case "sigmoid":
+                return scores.sigmoid().numpy()
+            case "softmax":
+                return scores.softmax(-1).numpy()
+            case "none":
+                return scores.numpy()
+        raise ConfigError(
+            f"there is no function {function!r}", where="function_to_apply", remedy="Choose sigmoid, softmax or none."
+        )
 
     def _forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         return self.model(**inputs).logits.float()
