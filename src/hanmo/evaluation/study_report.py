@@ -109,7 +109,7 @@ def _head(record: StudyRecord, say: Writer) -> Html:
             )
         )
     if best is not None and best.figures and record.by is not None:
-        for number, split in enumerate(name for name in ("test", "dev") if name in best.figures):
+        for number, split in enumerate(name for name in ("test", "dev")[: 1 if cards else 2] if name in best.figures):
             several = best.figures[split].get(record.by)
             if several is not None:
                 name = f"{say.score(record.by)} · {say(f'split_{split}')}"

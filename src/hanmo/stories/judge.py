@@ -319,7 +319,8 @@ def _known_to(
     asked = values["data"] | {"test": train, "train": train} | ({"test_target": other} if other is not None else {})
     try:
         learned = _work_of(values | {"data": asked}).read_test(model, Counter())
-    except (ConfigError, DataError):  # in another form, or mended when it was learned
+    except (ConfigError, DataError) as error:  # in another form, or mended when it was learned
+        say(f"Whether examples are also in the training data cannot be told: {error}")
         return 0
     seen = {_content(example) for example in learned}
     return sum(_content(example) in seen for example in test)
