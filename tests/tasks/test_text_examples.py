@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from hanmo.core.errors import ConfigError, DataError
+from hanmo.core.progress import set_quiet
 from hanmo.tasks.splits import Splits
 from hanmo.tasks.text_examples import TextData, TextExample, read_splits
 
@@ -163,7 +164,8 @@ def test_dev_texts_in_the_test_are_counted(tmp_path: Path) -> None:
     assert splits.notes == {"dev texts are also in test": 2}
 
 
-def test_texts_with_two_labels_are_counted(tmp_path: Path) -> None:
+def test_texts_with_two_labels_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    set_quiet(False)
     rows = [f"第{number}条\t{'好差'[number % 2]}" for number in range(8)] + [
         "第 0 条\t好",
         "第0条\t差",
@@ -174,4 +176,5 @@ def test_texts_with_two_labels_are_counted(tmp_path: Path) -> None:
     (tmp_path / "dev.tsv").write_text("text\tlabel\n很好\t好\n")
     splits = read_splits(TextData(train=str(tmp_path / "train.tsv"), dev=str(tmp_path / "dev.tsv")), seed=0)
     at = f"{tmp_path / 'train.tsv'}"
-    assert splits.notes == {f"training examples are there before with another label, such as {at}:11 and {at}:2": 2}
+    assert splits.notes == {"training examples are there before with another label": 2}
+    assert f"The same examples with different labels: {at}:11 and {at}:2, {at}:13 and {at}:3" in capsys.readouterr().err

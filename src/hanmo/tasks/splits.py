@@ -149,7 +149,7 @@ def note_contradictions(
     label: Callable[[ExampleT], Hashable],
     notes: Counter[str],
 ) -> None:
-    """Note how many training examples are there again with another label, and where the first one is.
+    """Note how many training examples are there again with another label, and say where the first ones are.
 
     Args:
         train: what is learned from.
@@ -164,7 +164,8 @@ def note_contradictions(
         if label(example) != label(other := first.setdefault(key(example), example))
     ]
     if found:
-        notes[f"training examples are there before with another label, such as {found[0]}"] = len(found)
+        notes["training examples are there before with another label"] = len(found)
+        say(f"The same examples with different labels: {', '.join(found[:3])}{', …' if len(found) > 3 else ''}")
 
 
 def settle(

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from hanmo.core.errors import DataError
+from hanmo.core.progress import say
 from hanmo.core.settings import differs
 from hanmo.metrics.tag_schemes import Entity, Scheme, entities, illegal_tags, in_bioes_letters, loose_entities, spell
 from hanmo.tasks.json_objects import parse_json
@@ -135,7 +136,8 @@ def read_tagged(data: TagData, *, seed: int) -> Splits[TagExample]:
     )  # fmt: skip
     labels = _labels(train, {"dev": dev, "test": test}, scheme, data.train)
     for kind, where in _single(train, scheme):
-        notes[f"kind with a single training example: {kind} ({where})"] = 1
+        notes["kinds of tags with a single training example"] += 1
+        say(f"{kind} has one training example, {where}")
     return Splits.of(train, dev, test, labels=labels, notes=notes)
 
 
