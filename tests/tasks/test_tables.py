@@ -139,6 +139,36 @@ def test_an_encoding_that_was_guessed_is_said(tmp_path: Path, capsys: pytest.Cap
     assert capsys.readouterr().err == f"{tmp_path / 'folder'}: 6 files read as gb18030\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "places"),
+    [
+        ("a.tsv", "id\ttext\tlabel\n7\t好\ta\n8\t坏\tb\n7\t很好\ta\n\t无\ta\n\t空\ta\n", "'7' at 2, 4"),
+        ("a.csv", "编号,text,label\n甲,好,a\n甲,坏,b\n", "'甲' at 2, 3"),
+        ("a.jsonl", '{"Idx": 1, "text": "x", "label": "a"}\n{"Idx": 1, "text": "y", "label": "a"}\n', "'1' at 1, 2"),
+        ("a.json", '[{"id": 0, "text": "x", "label": "a"}, {"id": 0, "text": "y", "label": "a"}]', "'0' at [0], [1]"),
+    ],
+)
+def test_ids_of_more_than_one_example_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str, places: str
+) -> None:
+    set_quiet(False)
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8-sig")
+    rows = read_table(path, {"text": "text", "label": "label"})
+    assert capsys.readouterr().err == f"{path}: ids of more than one example (all of them are used): {places}\n"
+    assert len(rows) > 1
+
+
+def test_ids_that_group_examples_may_repeat(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    set_quiet(False)
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(f'{{"id": {n // 2}, "text": "x{n}"}}\n' for n in range(60)), encoding="utf-8")
+    read_table(path, {"text": "text", "group": "id"})
+    assert capsys.readouterr().err == ""
+    read_table(path, {"text": "text"})
+    assert capsys.readouterr().err.endswith("'9' at 19, 20; and 20 more\n")
+
+
 def test_numbers_are_finite() -> None:
     assert read_number("-2.5", "score") == -2.5
     for value, why in ((10**400, "not finite"), ("1e999", "not finite"), ("x", "no number"), (None, "no number")):

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from hanmo.core.errors import DataError, FormatError
 from hanmo.tasks.json_objects import read_objects
+from hanmo.tasks.repeated_ids import id_name, say_repeated_ids
 from hanmo.tasks.text_files import decode_file, read_text_file, say_encodings
 
 __all__ = [
@@ -145,7 +146,9 @@ def _from_lists(lines: Iterator[tuple[int, list[str]]], path: Path, columns: Map
     if any(isinstance(column, str) for column in columns.values()):
         _, first = next(lines, (0, None))
     places = {name: _place(column, first, path) for name, column in columns.items()}
-    rows, problems = [], []
+    own_id = id_name(first or (), but=columns.values())
+    place_of_id = None if first is None or own_id is None else first.index(own_id)
+    rows, ids, problems = [], [], []
     for number, fields in lines:
         if first is not None and len(fields) != len(first):
             problems.append(f"line {number} has {len(fields)} columns, the first {len(first)}")
@@ -153,10 +156,13 @@ def _from_lists(lines: Iterator[tuple[int, list[str]]], path: Path, columns: Map
             problems.append(f"line {number} has {len(fields)} columns, asked for {max(places.values()) + 1}")
         else:
             rows.append(Row({name: fields[place] for name, place in places.items()}, f"{path}:{number}"))
+            if place_of_id is not None:
+                ids.append((fields[place_of_id], f"{path}:{number}"))
     if problems:
         raise problems_error(
             f"{path}: lines of other lengths", problems, "Mend these lines; none is left out silently."
         )
+    say_repeated_ids(ids, path)
     return rows
 
 
@@ -177,6 +183,7 @@ def _place(column: Column, first: Sequence[str] | None, path: Path) -> int:
 
 def _from_objects(path: Path, columns: Mapping[str, Column]) -> list[Row]:
     rows: list[Row] = []
+    ids: list[tuple[Any, str]] = []
     problems: list[str] = []
     for values, where in read_objects(path, problems):
         keys = {name: str(column) for name, column in columns.items()}
@@ -184,8 +191,11 @@ def _from_objects(path: Path, columns: Mapping[str, Column]) -> list[Row]:
             problems.append(f"{where}: no {', '.join(missing)} (found {', '.join(sorted(values)[:8])})")
         else:
             rows.append(Row({name: values[key] for name, key in keys.items()}, where))
+            if (own_id := id_name(values, but=columns.values())) is not None:
+                ids.append((values[own_id], where))
     if problems:
         raise problems_error("rows that cannot be used", problems, "Mend these lines, or name other columns.")
+    say_repeated_ids(ids, path)
     return rows
 
 
