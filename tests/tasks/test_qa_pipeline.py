@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,22 @@ def test_a_stream_is_read_as_it_is_asked_for(pipe: Any, monkeypatch: pytest.Monk
     alone = pipe({"question": "Who?", "context": "Teacher 0."})
     assert next(pipe(questions())) == alone | {"score": pytest.approx(alone["score"], rel=1e-5)}
     assert 0 < read < 1000
+
+
+def test_pieces_of_words(pipe: Any) -> None:
+    question, context = PAIRS[0]
+    words = [match.span() for match in re.finditer(r"\w+|[^\w\s]", context)]
+    pieces = pipe(question=question, context=context, top_k=40, align_to_words=False)
+    whole = {one["answer"].lower() for one in pipe(question=question, context=context, top_k=1000)}
+    starts, ends = {a for a, _ in words}, {b for _, b in words}
+    assert any(one["start"] not in starts or one["end"] not in ends for one in pieces)
+    for one in pieces:
+        assert context[one["start"] : one["end"]] == one["answer"]
+        a = max(a for a in starts if a <= one["start"])
+        b = min(b for b in ends if b >= one["end"])
+        assert context[a:b].lower() in whole
+    chinese = {"question": "谁？", "context": CHINESE}
+    assert pipe(chinese, top_k=40, align_to_words=False) == pipe(chinese, top_k=40)
 
 
 def test_windows(pipe: Any) -> None:

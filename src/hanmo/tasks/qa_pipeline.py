@@ -75,6 +75,7 @@ class QuestionAnsweringPipeline(Pipeline):
         handle_impossible_answer: bool | None = None,
         max_seq_len: int | None = None,
         doc_stride: int | None = None,
+        align_to_words: bool = True,
     ) -> list[Any]:
         """Answers to each question.
 
@@ -85,6 +86,7 @@ class QuestionAnsweringPipeline(Pipeline):
             handle_impossible_answer: whether "there is none" may be the answer; if None, as the model was trained.
             max_seq_len: most tokens of a window; as the model was trained if None.
             doc_stride: tokens of the text that windows share; as the model was trained if None.
+            align_to_words: whether answers are widened to whole words; else they begin and end with a token.
 
         Raises:
             ConfigError: for a number that makes no sense.
@@ -96,7 +98,7 @@ class QuestionAnsweringPipeline(Pipeline):
             raise ConfigError(f"top_k = {top_k} asks for no answer", where="top_k")
         may_be_none = self.answerer.knows_no_answer if handle_impossible_answer is None else handle_impossible_answer
         no_answer = (own.no_answer or 0.0) if may_be_none else None
-        found = self.answerer.find(items, top_k=top_k, settings=settings)
+        found = self.answerer.find(items, top_k=top_k, settings=settings, align_to_words=align_to_words)
         return [_told(one, top_k, no_answer) for one in found]
 
 

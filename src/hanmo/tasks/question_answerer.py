@@ -129,19 +129,21 @@ class QuestionAnswerer(LoadedModel):
         *,
         top_k: int = 1,
         settings: AnswerSettings | None = None,
+        align_to_words: bool = True,
         max_tokens: int = _MAX_TOKENS,
     ) -> list[Found]:
         """Point at answers.
 
         A text longer than a window is read in windows that overlap: none of it is left out. In each window the
         probability of an answer is that of its start times that of its end, over the text and the [CLS] token, which
-        stands for "not here"; answers are widened to whole words, and those that come to the same text are taken
+        stands for "not here"; answers are widened to whole words (Chinese has none to widen to), and those that come to the same text are taken
         together, as `transformers` does. Over windows the highest counts, and for "no answer" the lowest.
 
         Args:
             pairs: question and text.
             top_k: how many answers, at most.
             settings: of windows and answers; the model's own if None.
+            align_to_words: whether answers are widened; else they begin and end with a token.
             max_tokens: most positions of a batch, padding included.
 
         Raises:
@@ -161,7 +163,8 @@ class QuestionAnswerer(LoadedModel):
                     some, self._forward([row for _, row in some], max_tokens), strict=True
                 ):
                     none[number] = min(none[number], float(start[-1] * end[-1]))
-                    for answer in _answers(row, pairs[number][1], start, end, top_k, settings.max_answer_len):
+                    widest = settings.max_answer_len
+                    for answer in _answers(row, pairs[number][1], start, end, top_k, widest, align=align_to_words):
                         known = answers[number].get(answer.text.lower())
                         if known is None or answer.score > known.score:
                             answers[number][answer.text.lower()] = answer
@@ -193,7 +196,7 @@ class QuestionAnswerer(LoadedModel):
 
 
 def _answers(
-    row: ContextRow, context: str, start: np.ndarray, end: np.ndarray, top_k: int, max_answer_len: int
+    row: ContextRow, context: str, start: np.ndarray, end: np.ndarray, top_k: int, max_answer_len: int, *, align: bool
 ) -> list[Answer]:
     """The best answers of one window, those of the same text together."""
     n = len(row.spans)
@@ -209,7 +212,7 @@ def _answers(
         first, more = divmod(place, length)
         if flat[place] <= 0:
             continue
-        a, b = _whole(row, context, first)[0], _whole(row, context, first + more)[1]
+        (a, _), (_, b) = (_place(row, context, token, align) for token in (first, first + more))
         text = context[a:b].strip()
         if not text:
             continue
@@ -222,7 +225,7 @@ def _answers(
     return list(found.values())
 
 
-def _whole(row: ContextRow, context: str, place: int) -> tuple[int, int]:
+def _place(row: ContextRow, context: str, token: int, align: bool) -> tuple[int, int]:
     """The word around a token; the token alone in Chinese, where what stands between signs is no word."""
-    a, b = row.words[place].tolist()
-    return (a, b) if not has_han(context[a:b]) else tuple(row.spans[place].tolist())
+    a, b = row.words[token].tolist()
+    return (a, b) if align and not has_han(context[a:b]) else tuple(row.spans[token].tolist())
