@@ -90,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="翰墨: the whole life of a language model, in Chinese and English.",
         version=__version__,
         help_format="plaintext",
+        suppress_keyboard_interrupt=False,  # it would leave without a word
     )
     groups = {name: App(name=name, help=summary) for name, summary in GROUPS.items()}
     for group in groups.values():

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from hanmo.core.errors import DataError, FormatError, HanmoError, storage_error
 from hanmo.core.files import read_json, write_json
-from hanmo.core.progress import progress
+from hanmo.core.progress import progress, say
 from hanmo.tasks.json_objects import parse_json
 from hanmo.tasks.pipeline import Pipeline
 from hanmo.tasks.text_files import open_text_lines
@@ -46,12 +46,12 @@ def predict_file(
     source, out, options = Path(source), Path(out), pipe.checked(options)
     partial = out.with_name(f"{out.name}.partial")
     records = _records(source, pipe)
+    done = n = 0
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
         _check_origin(partial, {"made_by": made_by, "options": json.loads(json.dumps(options))})
         done = _take_up(partial, records, source, pipe.answer_key)
         with partial.open("ab") as file, progress("Predict", unit="texts") as bar:
-            n = 0
             while batch := list(islice(records, pipe.at_once)):
                 _append(file, batch, _answers(pipe, batch, options), pipe.answer_key)
                 n += len(batch)
@@ -60,6 +60,9 @@ def predict_file(
             raise DataError("there is no text in this file", where=source)
         os.replace(partial, out)
         _origin(partial).unlink(missing_ok=True)
+    except KeyboardInterrupt:
+        say(f"Stopped. Texts answered: {done + n:,}, in {partial}; the same call goes on after them.")
+        raise
     except HanmoError:
         raise
     except OSError as error:
